@@ -1,0 +1,30 @@
+//! Reads American Sign Language fingerspelling letters from a camera, live.
+//!
+//! A frame's way through the crate:
+//!
+//! ```text
+//! source ──▶ mailbox ──▶ recognize ──▶ Reading ──▶ sink
+//! (camera,   (newest     (hand, crop,  (letter,    (window, JSON lines,
+//!  video,     wins,       letter)       confidence, recorder)
+//!  pictures)  counted)                  box, times)
+//! ```
+//!
+//! - [`frame`]: pixels with a sequence number and a capture time, and the geometry of boxes.
+//! - [`source`]: where frames come from, behind one trait.
+//! - [`mailbox`]: hands the newest frame from one thread to another and counts what it replaces.
+//! - [`model`]: loads an ONNX file with its labels and preprocessing, refuses what does not fit.
+//! - [`int8`]: quantised operators for the model runtime; knows nothing of signs.
+//! - [`recognize`]: frame in, [`recognize::Reading`] out.
+//! - [`overlay`]: draws a reading into a framebuffer.
+//! - [`sink`]: where readings and pictures go.
+//! - [`stats`]: times per stage, rates, drops.
+//! - [`live`]: the threads, wired together.
+//! - [`cli`]: the command line.
+//! - `train` (feature `train`): makes the models.
+//!
+//! Dependencies point one way: `frame` ◀ `source`, `recognize`, `overlay`, `sink` ◀ `live` ◀ `cli`.
+
+pub mod frame;
+pub mod model;
+pub mod recognize;
+pub mod source;

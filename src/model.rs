@@ -1,0 +1,1 @@
+//! Loads a model file: the network, its labels and its preprocessing, checked against each other.
