@@ -26,5 +26,6 @@
 
 pub mod frame;
 pub mod model;
+pub mod overlay;
 pub mod recognize;
 pub mod source;

@@ -1,0 +1,88 @@
+//! Draws a frame with what was read from it into a framebuffer.
+//!
+//! - `canvas`: pixels, rectangles, masks.
+//! - `text`: fonts and the glyph cache.
+//! - `scene`: what stands where.
+//!
+//! Boxes come in fractions of the frame as the camera delivered it; where the picture is mirrored,
+//! they are mirrored with it, and text never is. Everything scales with the canvas, so that
+//! 640x480 and 1280x720 look alike.
+
+mod canvas;
+mod scene;
+mod text;
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::frame::{Frame, Rect};
+use crate::recognize::Reading;
+
+pub use canvas::Canvas;
+
+/// Everything one picture on the screen shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// The video frame. It fills a canvas of its own size, and is fitted into any other.
+    pub frame: &'a Frame,
+    /// The newest reading; its box is drawn in place of the guide's.
+    pub reading: Option<&'a Reading>,
+    /// The guide box, in fractions of the frame.
+    pub guide: Option<Rect>,
+    /// Whether left and right are swapped, as in a mirror.
+    pub mirror: bool,
+    /// Rates and times; `None` hides their panel.
+    pub figures: Option<Figures>,
+    /// The keys and what they do, in the order they are listed.
+    pub keys: &'a [(&'a str, &'a str)],
+    /// Whether the list of keys is shown.
+    pub help: bool,
+    /// A quiet line at the lower edge, such as `h help · q quit`.
+    pub hint: Option<&'a str>,
+    /// A message; it takes the hint's place.
+    pub message: Option<&'a str>,
+    /// For how long the window has been recorded; `None` while it is not.
+    pub recording: Option<Duration>,
+}
+
+/// Rates and times as the screen shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Figures {
+    /// Frames a second from the source.
+    pub camera_fps: f64,
+    /// Readings a second.
+    pub inference_fps: f64,
+    /// Pictures a second on the screen.
+    pub display_fps: f64,
+    /// What the newest reading's network took.
+    pub infer: Duration,
+    /// From the frame's capture until it is shown.
+    pub frame_age: Duration,
+    /// Frames that were replaced before they were read, or lost otherwise.
+    pub dropped: u64,
+}
+
+/// Draws scenes, keeping the glyphs it has drawn.
+pub struct Overlay {
+    text: text::Type,
+    line: String,
+}
+
+impl Overlay {
+    /// An overlay with its embedded fonts.
+    ///
+    /// # Errors
+    /// When the fonts in the binary are damaged.
+    pub fn new() -> Result<Self> {
+        Ok(Overlay {
+            text: text::Type::new()?,
+            line: String::new(),
+        })
+    }
+
+    /// Draws `scene` over all of `canvas`.
+    pub fn draw(&mut self, canvas: &mut Canvas, scene: &Scene) {
+        scene::Painter::new(&mut self.text, &mut self.line, canvas, scene).paint();
+    }
+}
