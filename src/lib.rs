@@ -24,8 +24,11 @@
 //!
 //! Dependencies point one way: `frame` ◀ `source`, `recognize`, `overlay`, `sink` ◀ `live` ◀ `cli`.
 
+pub mod cli;
 pub mod frame;
+pub mod mailbox;
 pub mod model;
 pub mod overlay;
 pub mod recognize;
 pub mod source;
+pub mod stats;

@@ -1,10 +1,27 @@
 //! Where frames come from: one trait, an implementation for each kind of origin.
 
+#[cfg(feature = "camera")]
+pub mod camera;
+mod origin;
+mod pace;
+pub mod pictures;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::frame::{Frame, FramePool};
+
+pub use origin::{Origin, open};
+pub use pace::{Pace, Pacer};
+
+/// The largest side of a picture that is read, in pixels. What claims to be larger is damaged,
+/// or would take gigabytes.
+pub const MAX_SIDE: usize = 16_384;
+
+/// Frames a second of pictures that have no time stamps of their own.
+pub const DEFAULT_FPS: f64 = 30.0;
 
 /// Delivers frames one after the other.
 ///
@@ -14,22 +31,43 @@ pub trait Source: Send {
     /// What the source is, for messages and the screen: a camera's name, a file's path.
     fn name(&self) -> &str;
 
-    /// Waits for the next frame and decodes it into a buffer of `pool`. `None` at the end.
+    /// Waits for the next frame and decodes it into a buffer of `pool`.
+    ///
+    /// Returns within about a tenth of a second, so that the caller can look around and stop:
+    /// with [`Event::Waiting`] where there is nothing yet.
     ///
     /// # Errors
     /// When the source is gone for good. What a source can recover from (a damaged frame, a
     /// camera's hiccup) it counts and skips.
-    fn next(&mut self, pool: &FramePool) -> Result<Option<Arc<Frame>>>;
+    fn next(&mut self, pool: &FramePool) -> Result<Event>;
+
+    /// Frames that were lost so far inside the source.
+    fn losses(&self) -> Losses {
+        Losses::default()
+    }
 }
 
-/// How fast a file plays.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Pace {
-    /// At the file's own time stamps; pictures without any at this many frames a second.
-    RealTime {
-        /// Frames a second for pictures without time stamps.
-        fps: f64,
+/// What a [`Source`] has to say.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The next frame.
+    Frame {
+        /// The frame.
+        frame: Arc<Frame>,
+        /// What turning it into pixels took, waiting excluded.
+        decode: Duration,
     },
-    /// As fast as frames are taken, none skipped: for measuring and for reading whole files.
-    Max,
+    /// No frame yet: ask again. With a reason where the source is in trouble, for the screen.
+    Waiting(Option<String>),
+    /// There are no more frames.
+    End,
+}
+
+/// Frames that never left a source, since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Good frames replaced by newer ones before anybody took them.
+    pub replaced: u64,
+    /// Frames too damaged to decode, and pictures that could not be read.
+    pub damaged: u64,
 }

@@ -1,0 +1,186 @@
+//! Cameras through `nokhwa`.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use nokhwa::utils::{
+    CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType, Resolution,
+};
+use nokhwa::{Buffer, Camera, NokhwaError};
+
+use super::driver::{CameraError, Device, Driver, Stream};
+use super::formats::{Encoding, Format};
+#[cfg(target_os = "linux")]
+use super::linux as listing;
+#[cfg(not(target_os = "linux"))]
+use listing_elsewhere as listing;
+
+/// A time stamp older than this is taken for nonsense.
+const OLDEST_STAMP: Duration = Duration::from_secs(10);
+
+/// The operating system's cameras.
+#[derive(Debug)]
+pub(super) struct Native;
+
+impl Driver for Native {
+    type Stream = NativeStream;
+
+    fn devices(&self) -> Result<Vec<Device>, CameraError> {
+        listing::devices()
+    }
+
+    fn formats(&self, device: &Device) -> Result<Vec<Format>, CameraError> {
+        listing::formats(device)
+    }
+
+    fn open(&self, device: &Device, format: &Format) -> Result<NativeStream, CameraError> {
+        if format.fps.fract() != 0.0 {
+            let why = format!("a rate of {} fps cannot be asked for", format.fps);
+            return Err(CameraError::Refused(why));
+        }
+        listing::prepare(device, format)?;
+        let resolution = Resolution::new(format.width, format.height);
+        let coding = frame_format(format.encoding);
+        let exact = CameraFormat::new(resolution, coding, format.fps as u32);
+        let exact = RequestedFormatType::Exact(exact);
+        let request = RequestedFormat::with_formats(exact, std::slice::from_ref(&coding));
+        let mut camera = Camera::new(CameraIndex::Index(device.index), request).map_err(refused)?;
+        camera.open_stream().map_err(refused)?;
+        Ok(NativeStream { camera })
+    }
+}
+
+/// An open camera.
+pub(super) struct NativeStream {
+    camera: Camera,
+}
+
+/// A buffer as `nokhwa` hands it out.
+pub(super) struct NativeBuffer(Buffer);
+
+impl AsRef<[u8]> for NativeBuffer {
+    fn as_ref(&self) -> &[u8] {
+        self.0.buffer()
+    }
+}
+
+impl Stream for NativeStream {
+    type Buffer = NativeBuffer;
+
+    fn next(&mut self) -> Result<(NativeBuffer, Instant), CameraError> {
+        let buffer = self.camera.frame().map_err(failed)?;
+        let captured = captured(buffer.capture_timestamp());
+        Ok((NativeBuffer(buffer), captured))
+    }
+}
+
+/// The kernel's stamp comes as time of day, which can be set while the program runs: turned into
+/// monotonic time at once.
+fn captured(stamp: Option<Duration>) -> Instant {
+    let now = Instant::now();
+    let age = stamp
+        .and_then(|stamp| SystemTime::now().duration_since(UNIX_EPOCH + stamp).ok())
+        .filter(|age| *age < OLDEST_STAMP);
+    age.and_then(|age| now.checked_sub(age)).unwrap_or(now)
+}
+
+fn frame_format(encoding: Encoding) -> FrameFormat {
+    match encoding {
+        Encoding::Yuyv => FrameFormat::YUYV,
+        Encoding::Nv12 => FrameFormat::NV12,
+        Encoding::Mjpeg => FrameFormat::MJPEG,
+        Encoding::Rgb => FrameFormat::RAWRGB,
+        Encoding::Bgr => FrameFormat::RAWBGR,
+        Encoding::Grey => FrameFormat::GRAY,
+    }
+}
+
+/// Why a camera did not open. Its errors come as text only, the system's number among it.
+fn refused(error: NokhwaError) -> CameraError {
+    system_error(&error).unwrap_or_else(|| CameraError::Refused(error.to_string()))
+}
+
+/// Why an open camera stopped.
+fn failed(error: NokhwaError) -> CameraError {
+    system_error(&error).unwrap_or_else(|| CameraError::Failed(error.to_string()))
+}
+
+fn system_error(error: &NokhwaError) -> Option<CameraError> {
+    let text = error.to_string();
+    let (_, number) = text.split_once("(os error ")?;
+    let (number, _) = number.split_once(')')?;
+    listing::system_error(number.parse().ok()?)
+}
+
+#[cfg(not(target_os = "linux"))]
+mod listing_elsewhere {
+    //! Devices and formats as `nokhwa` tells them.
+
+    use nokhwa::utils::ApiBackend;
+
+    use super::*;
+
+    pub(in super::super) fn devices() -> Result<Vec<Device>, CameraError> {
+        allowed()?;
+        let mut devices: Vec<_> = nokhwa::query(ApiBackend::Auto)
+            .map_err(failed)?
+            .into_iter()
+            .filter_map(|info| {
+                let index = info.index().as_index().ok()?;
+                let name = info.human_name();
+                Some(Device { index, name })
+            })
+            .collect();
+        devices.sort_by_key(|device| device.index);
+        Ok(devices)
+    }
+
+    pub(in super::super) fn formats(device: &Device) -> Result<Vec<Format>, CameraError> {
+        let every = nokhwa::utils::frame_formats();
+        let request = RequestedFormat::with_formats(RequestedFormatType::None, every);
+        let mut camera = Camera::new(CameraIndex::Index(device.index), request).map_err(refused)?;
+        let formats = camera.compatible_camera_formats().map_err(failed)?;
+        Ok(formats
+            .into_iter()
+            .map(|format| Format {
+                encoding: encoding(format.format()),
+                width: format.width(),
+                height: format.height(),
+                fps: f64::from(format.frame_rate()),
+            })
+            .collect())
+    }
+
+    pub(in super::super) fn prepare(_: &Device, _: &Format) -> Result<(), CameraError> {
+        Ok(())
+    }
+
+    pub(in super::super) fn system_error(_: i32) -> Option<CameraError> {
+        None
+    }
+
+    fn encoding(format: FrameFormat) -> Encoding {
+        match format {
+            FrameFormat::YUYV => Encoding::Yuyv,
+            FrameFormat::NV12 => Encoding::Nv12,
+            FrameFormat::MJPEG => Encoding::Mjpeg,
+            FrameFormat::RAWRGB => Encoding::Rgb,
+            FrameFormat::RAWBGR => Encoding::Bgr,
+            FrameFormat::GRAY => Encoding::Grey,
+        }
+    }
+
+    /// Asks the user for access where the system wants that, and waits for the answer.
+    fn allowed() -> Result<(), CameraError> {
+        if nokhwa::nokhwa_check() {
+            return Ok(());
+        }
+        let (answer, answered) = crossbeam_channel::bounded(1);
+        nokhwa::nokhwa_initialize(move |granted| {
+            let _ = answer.try_send(granted);
+        });
+        match answered.recv_timeout(Duration::from_secs(60)) {
+            Ok(true) => Ok(()),
+            _ => Err(CameraError::Denied),
+        }
+    }
+}

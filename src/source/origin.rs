@@ -1,0 +1,91 @@
+//! What `--source` says, and the source that belongs to it.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::pictures::{self, Pictures};
+use super::{Pace, Source};
+
+/// Where frames shall come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// The first camera that opens and gives a picture.
+    #[default]
+    FirstCamera,
+    /// The camera with this index.
+    Camera(u32),
+    /// A folder of pictures, a picture, or a video.
+    Path(PathBuf),
+}
+
+impl FromStr for Origin {
+    type Err = Infallible;
+
+    /// `cam:N` is a camera, everything else a path (`./cam:0` for a file of such a name).
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let camera = text.strip_prefix("cam:").and_then(|n| n.parse().ok());
+        Ok(match camera {
+            Some(index) => Origin::Camera(index),
+            None => Origin::Path(text.into()),
+        })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::FirstCamera => f.write_str("the first camera that works"),
+            Origin::Camera(index) => write!(f, "cam:{index}"),
+            Origin::Path(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Opens a source. `pace` is for files only.
+///
+/// # Errors
+/// When there is no such file or folder, or it holds nothing that can be read. A camera's
+/// troubles show when its first frame is asked for.
+pub fn open(origin: &Origin, pace: Pace) -> Result<Box<dyn Source>> {
+    match origin {
+        #[cfg(feature = "camera")]
+        Origin::FirstCamera => Ok(super::camera::open(super::camera::Choice::First)),
+        #[cfg(feature = "camera")]
+        Origin::Camera(index) => Ok(super::camera::open(super::camera::Choice::Index(*index))),
+        #[cfg(not(feature = "camera"))]
+        Origin::FirstCamera | Origin::Camera(_) => {
+            bail!("this build of signcam reads no cameras: give pictures with --source PATH")
+        }
+        Origin::Path(path) => open_path(path, pace),
+    }
+}
+
+fn open_path(path: &Path, pace: Pace) -> Result<Box<dyn Source>> {
+    let shown = path.display();
+    let metadata = fs::metadata(path).with_context(|| {
+        format!("cannot open the source {shown} (a folder, a picture, a video, or cam:N)")
+    })?;
+    if metadata.is_dir() || pictures::is_picture(path) {
+        return Ok(Box::new(Pictures::open(path, pace)?));
+    }
+    ensure!(metadata.len() > 0, "the video {shown} is empty (0 bytes)");
+    bail!("{shown} is neither a folder nor a JPEG or PNG picture")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cameras_are_named_by_number_and_everything_else_is_a_path() {
+        let origin = |text: &str| text.parse::<Origin>().unwrap();
+        assert_eq!(origin("cam:2"), Origin::Camera(2));
+        assert_eq!(origin("./cam:2"), Origin::Path("./cam:2".into()));
+        assert_eq!(origin("hands"), Origin::Path("hands".into()));
+    }
+}
