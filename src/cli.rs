@@ -1,0 +1,59 @@
+//! The command line: what the programs can be asked, and which code answers.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Names the American Sign Language fingerspelling letters that somebody signs before a camera.
+///
+/// Without a command it opens the first camera that works and shows its picture with the letter
+/// on it. Press h in the window for the keys, q or Esc to quit.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do instead of watching live.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to watch live.
+    #[command(flatten)]
+    pub live: LiveArgs,
+}
+
+/// Everything but watching live.
+#[derive(Debug, Subcommand)]
+pub enum Command {}
+
+/// Where to watch, and where to.
+#[derive(Debug, Args)]
+pub struct LiveArgs {
+    /// Read letters with this model instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Does what was asked for. Logs go to stderr, as `SIGNCAM_LOG` says (`warn` without it).
+    ///
+    /// # Errors
+    /// What went wrong, with what was tried and what to do next.
+    pub fn run(self) -> Result<()> {
+        start_logging();
+        match self.command {
+            Some(command) => match command {},
+            None => Ok(()),
+        }
+    }
+}
+
+fn start_logging() {
+    let filter = EnvFilter::try_from_env("SIGNCAM_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && !plain)
+        .init();
+}
