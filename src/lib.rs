@@ -27,6 +27,7 @@
 pub mod cli;
 pub mod frame;
 pub mod mailbox;
+pub mod int8;
 pub mod model;
 pub mod overlay;
 pub mod recognize;
