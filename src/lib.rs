@@ -10,6 +10,7 @@
 //! ```
 //!
 //! - [`frame`]: pixels with a sequence number and a capture time, and the geometry of boxes.
+//! - [`picture`]: picture files, decoded.
 //! - [`source`]: where frames come from, behind one trait.
 //! - [`mailbox`]: hands the newest frame from one thread to another and counts what it replaces.
 //! - [`model`]: loads an ONNX file with its labels and preprocessing, refuses what does not fit.
@@ -26,10 +27,13 @@
 
 pub mod cli;
 pub mod frame;
-pub mod mailbox;
 pub mod int8;
+pub mod mailbox;
 pub mod model;
 pub mod overlay;
+pub mod picture;
 pub mod recognize;
 pub mod source;
 pub mod stats;
+#[cfg(feature = "train")]
+pub mod train;

@@ -1,5 +1,7 @@
 //! Frame in, [`Reading`] out.
 
+pub mod crop;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
