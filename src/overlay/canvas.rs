@@ -178,11 +178,7 @@ impl Canvas<'_> {
         if (frame.width, frame.height) == (self.width, self.height) && frame.width > 0 {
             let rows = self.pixels.chunks_exact_mut(self.width);
             for (row, rgb) in rows.zip(frame.pixels.chunks_exact(self.width * 3)) {
-                if mirror {
-                    copy(row.iter_mut().rev(), rgb);
-                } else {
-                    copy(row.iter_mut(), rgb);
-                }
+                copy(row, rgb, mirror);
             }
         } else {
             self.picture_scaled(frame, mirror, placement.area);
@@ -196,22 +192,55 @@ impl Canvas<'_> {
         for y in 0..height {
             let from = y * frame.height / height * frame.width;
             let span = self.span(area.y + y as i32, area.x, area.right());
-            for (x, pixel) in span.iter_mut().enumerate() {
+            for (x, at) in span.iter_mut().enumerate() {
                 let x = if mirror { width - 1 - x } else { x };
-                let at = (from + x * frame.width / width) * 3;
-                if let Some(&[r, g, b]) = frame.pixels.get(at..at + 3) {
-                    *pixel = u32::from_be_bytes([0, r, g, b]);
+                let byte = (from + x * frame.width / width) * 3;
+                if let Some(&[r, g, b]) = frame.pixels.get(byte..byte + 3) {
+                    *at = pixel(r, g, b);
                 }
             }
         }
     }
 }
 
-/// RGB bytes to pixels.
-fn copy<'a>(pixels: impl Iterator<Item = &'a mut u32>, rgb: &[u8]) {
-    for (pixel, rgb) in pixels.zip(rgb.chunks_exact(3)) {
-        *pixel = u32::from_be_bytes([0, rgb[0], rgb[1], rgb[2]]);
+/// A row of RGB bytes to pixels, four at a time.
+fn copy(row: &mut [u32], rgb: &[u8], mirror: bool) {
+    let (groups, rest) = rgb.as_chunks::<12>();
+    let last = rest
+        .chunks_exact(3)
+        .map(|rgb| pixel(rgb[0], rgb[1], rgb[2]));
+    if mirror {
+        let mut row = row.rchunks_exact_mut(4);
+        for (four, group) in row.by_ref().zip(groups) {
+            four.copy_from_slice(&unpack(group));
+            four.reverse();
+        }
+        let left = row.into_remainder().iter_mut().rev();
+        left.zip(last).for_each(|(at, pixel)| *at = pixel);
+    } else {
+        let mut row = row.chunks_exact_mut(4);
+        for (four, group) in row.by_ref().zip(groups) {
+            four.copy_from_slice(&unpack(group));
+        }
+        let left = row.into_remainder().iter_mut();
+        left.zip(last).for_each(|(at, pixel)| *at = pixel);
     }
+}
+
+fn pixel(r: u8, g: u8, b: u8) -> u32 {
+    u32::from_be_bytes([0, r, g, b])
+}
+
+/// Four pixels out of three words, which is twice as fast as byte by byte.
+fn unpack(rgb: &[u8; 12]) -> [u32; 4] {
+    let word = |at: usize| u32::from_be_bytes([rgb[at], rgb[at + 1], rgb[at + 2], rgb[at + 3]]);
+    let (a, b, c) = (word(0), word(4), word(8));
+    [
+        a >> 8,
+        (a & 0xff) << 16 | b >> 16,
+        (b & 0xffff) << 8 | c >> 24,
+        c & 0xff_ffff,
+    ]
 }
 
 #[cfg(test)]
@@ -249,6 +278,35 @@ mod tests {
         };
         canvas.fill(Area::new(0, 0, 4, 3), Ink::solid(7));
         assert_eq!(pixels, [7, 7, 7, 7, 0]);
+    }
+
+    #[test]
+    fn pictures_of_any_width_are_copied_and_mirrored_pixel_by_pixel() {
+        for width in 1..14 {
+            let mut frame = Frame::empty();
+            frame.resize(width, 2);
+            for (at, byte) in frame.pixels.iter_mut().enumerate() {
+                *byte = at as u8 * 3 + 1;
+            }
+            let rgb = |x: usize, y: usize| {
+                let at = (y * width + x) * 3;
+                pixel(frame.pixels[at], frame.pixels[at + 1], frame.pixels[at + 2])
+            };
+            for mirror in [false, true] {
+                let mut pixels = vec![0; width * 2];
+                let mut canvas = Canvas {
+                    width,
+                    height: 2,
+                    pixels: &mut pixels,
+                };
+                canvas.picture(&frame, mirror);
+                for (at, &drawn) in pixels.iter().enumerate() {
+                    let (x, y) = (at % width, at / width);
+                    let x = if mirror { width - 1 - x } else { x };
+                    assert_eq!(drawn, rgb(x, y), "{width} wide, mirrored: {mirror}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -2,15 +2,20 @@
 //!
 //! - `canvas`: pixels, rectangles, masks.
 //! - `text`: fonts and the glyph cache.
-//! - `scene`: what stands where.
+//! - `scene`: the picture, the box, and what panels are made of.
+//! - `panels`: what the panels say.
 //!
 //! Boxes come in fractions of the frame as the camera delivered it; where the picture is mirrored,
 //! they are mirrored with it, and text never is. Everything scales with the canvas, so that
 //! 640x480 and 1280x720 look alike.
 
 mod canvas;
+mod panels;
 mod scene;
 mod text;
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
