@@ -6,8 +6,12 @@
 //! A map is kept as height x width pixels of [`padded`] channels; the bytes past the last channel hold whatever the
 //! layer that wrote them made of zero weights, and weights that meet them are zero.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod buffer;
 mod portable;
+#[cfg(test)]
+mod tests;
 
 pub use buffer::Buffer;
 
@@ -25,6 +29,8 @@ pub fn padded(channels: usize) -> usize {
 /// A [`Requant`] with its channels padded to whole blocks: the padding has no bias and scale 0.
 #[derive(Debug, Clone)]
 struct Store {
+    /// Output channels without the padding.
+    used: usize,
     bias: Vec<i32>,
     scale: Vec<f32>,
     zero_point: u8,
@@ -40,6 +46,7 @@ impl Store {
         bias.resize(channels, 0);
         scale.resize(channels, 0.0);
         Self {
+            used: requant.bias.len(),
             bias,
             scale,
             zero_point: requant.zero_point,
@@ -106,6 +113,8 @@ pub struct Conv {
 
 #[derive(Debug, Clone)]
 enum PackedConv {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Conv),
     Portable(portable::Conv),
 }
 
@@ -115,7 +124,8 @@ impl Conv {
     /// # Panics
     ///
     /// Where the lengths of weights, reads and requantisation don't fit each other.
-    pub fn new(_isa: Isa, reads: Reads, weights: &[i8], requant: &Requant) -> Self {
+    pub fn new(isa: Isa, reads: Reads, weights: &[i8], requant: &Requant) -> Self {
+        assert!(isa.available());
         assert!(reads.run.is_multiple_of(4), "runs of {} bytes", reads.run);
         assert_eq!(
             weights.len(),
@@ -126,7 +136,11 @@ impl Conv {
         }
         let store = Store::new(requant);
         let channels = store.channels();
-        let packed = PackedConv::Portable(portable::Conv::pack(weights, store));
+        let packed = match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => PackedConv::Avx512(avx512::Conv::pack(weights, &store)),
+            _ => PackedConv::Portable(portable::Conv::pack(weights, store)),
+        };
         Self {
             reads,
             channels,
@@ -154,6 +168,9 @@ impl Conv {
         assert!(target.len().is_multiple_of(self.channels));
         assert!(first + target.len() / self.channels <= self.reads.pixels);
         match &self.packed {
+            // SAFETY: `new` took the family only where the processor has it; the lengths are checked above.
+            #[cfg(target_arch = "x86_64")]
+            PackedConv::Avx512(conv) => unsafe { conv.run(&self.reads, source, target, first) },
             PackedConv::Portable(conv) => conv.run(&self.reads, source, target, first),
         }
     }
@@ -200,6 +217,8 @@ pub struct Depthwise {
 
 #[derive(Debug, Clone)]
 enum PackedDepthwise {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Depthwise),
     Portable(portable::Depthwise),
 }
 
@@ -210,16 +229,23 @@ impl Depthwise {
     ///
     /// Where there aren't nine weights for each channel.
     pub fn new(
-        _isa: Isa,
+        isa: Isa,
         shape: DepthwiseShape,
         weights: &[i8],
         pad: u8,
         requant: &Requant,
     ) -> Self {
+        assert!(isa.available());
         assert_eq!(weights.len(), requant.bias.len() * 9);
         let store = Store::new(requant);
         let channels = store.channels();
-        let packed = PackedDepthwise::Portable(portable::Depthwise::pack(weights, pad, store));
+        let packed = match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => {
+                PackedDepthwise::Avx512(avx512::Depthwise::pack(weights, pad, &store))
+            }
+            _ => PackedDepthwise::Portable(portable::Depthwise::pack(weights, pad, store)),
+        };
         Self {
             shape,
             channels,
@@ -243,6 +269,11 @@ impl Depthwise {
         assert!(target.len().is_multiple_of(self.target_row().max(1)));
         assert!(first + target.len() / self.target_row().max(1) <= self.shape.output[0]);
         match &self.packed {
+            // SAFETY: as in `Conv::run`.
+            #[cfg(target_arch = "x86_64")]
+            PackedDepthwise::Avx512(depthwise) => unsafe {
+                depthwise.run(&self.shape, source, target, first);
+            },
             PackedDepthwise::Portable(depthwise) => {
                 depthwise.run(&self.shape, source, target, first)
             }
@@ -255,9 +286,15 @@ impl Depthwise {
 /// # Panics
 ///
 /// Where the three slices differ in length.
-pub fn add(_isa: Isa, quant: &AddQuant, a: &[u8], b: &[u8], target: &mut [u8]) {
+pub fn add(isa: Isa, quant: &AddQuant, a: &[u8], b: &[u8], target: &mut [u8]) {
+    assert!(isa.available());
     assert!(a.len() == target.len() && b.len() == target.len());
-    portable::add(quant, a, b, target);
+    match isa {
+        // SAFETY: the family is there, and the lengths are checked above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512Vnni => unsafe { avx512::add(quant, a, b, target) },
+        _ => portable::add(quant, a, b, target),
+    }
 }
 
 /// Adds up each channel over all pixels of `source`.
@@ -265,9 +302,15 @@ pub fn add(_isa: Isa, quant: &AddQuant, a: &[u8], b: &[u8], target: &mut [u8]) {
 /// # Panics
 ///
 /// Where `source` isn't whole pixels of `sums.len()` channels.
-pub fn sum_pixels(_isa: Isa, source: &[u8], sums: &mut [i32]) {
+pub fn sum_pixels(isa: Isa, source: &[u8], sums: &mut [i32]) {
+    assert!(isa.available());
     assert!(!sums.is_empty() && source.len().is_multiple_of(sums.len()));
-    portable::sum_pixels(source, sums);
+    match isa {
+        // SAFETY: the family is there, and the lengths are checked above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512Vnni => unsafe { avx512::sum_pixels(source, sums) },
+        _ => portable::sum_pixels(source, sums),
+    }
 }
 
 /// Products of one vector with the rows of a matrix: `sums[n] = Σ source[k] * weights[n][k]`.
@@ -275,7 +318,13 @@ pub fn sum_pixels(_isa: Isa, source: &[u8], sums: &mut [i32]) {
 /// # Panics
 ///
 /// Where `weights` isn't `sums.len()` rows of `source.len()`.
-pub fn dense(_isa: Isa, source: &[u8], weights: &[i8], sums: &mut [i32]) {
+pub fn dense(isa: Isa, source: &[u8], weights: &[i8], sums: &mut [i32]) {
+    assert!(isa.available());
     assert_eq!(weights.len(), source.len() * sums.len());
-    portable::dense(source, weights, sums);
+    match isa {
+        // SAFETY: the family is there, and the lengths are checked above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512Vnni => unsafe { avx512::dense(source, weights, sums) },
+        _ => portable::dense(source, weights, sums),
+    }
 }
