@@ -1,0 +1,42 @@
+//! What a screen is to the program, whatever draws it.
+
+use anyhow::Result;
+
+/// Shows pictures and tells what the person before it wants.
+pub trait Screen {
+    /// Shows a picture of `height * width` pixels `0x00RRGGBB`; returns once it is handed over.
+    ///
+    /// # Errors
+    /// When the screen is gone.
+    fn show(&mut self, pixels: &[u32], width: usize, height: usize) -> Result<()>;
+
+    /// What was asked for since the last call, in order. To be called often.
+    fn actions(&mut self) -> Vec<Action>;
+}
+
+/// What a key does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Action {
+    /// Ends the program; so does closing the window.
+    Quit,
+    /// Shows or hides the list of keys.
+    ToggleHelp,
+    /// Mirrors the picture or does not.
+    ToggleMirror,
+    /// Shows or hides rates and times.
+    ToggleFigures,
+    /// Moves the guide box by steps, as seen on the screen: right and down.
+    MoveGuide(f32, f32),
+    /// Makes the guide box larger (by steps above 0) or smaller.
+    ResizeGuide(f32),
+}
+
+/// The keys and what they do, in words.
+pub const KEYS: [(&str, &str); 6] = [
+    ("q, Esc", "quit"),
+    ("h", "show or hide this help"),
+    ("m", "mirror"),
+    ("f", "figures"),
+    ("arrows", "move the box"),
+    ("+ -", "resize the box"),
+];
