@@ -28,11 +28,13 @@
 pub mod cli;
 pub mod frame;
 pub mod int8;
+pub mod live;
 pub mod mailbox;
 pub mod model;
 pub mod overlay;
 pub mod picture;
 pub mod recognize;
+pub mod sink;
 pub mod source;
 pub mod stats;
 #[cfg(feature = "train")]

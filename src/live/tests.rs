@@ -1,0 +1,377 @@
+//! The threads and the screen, with a source, a reader and a screen that behave as each test says.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
+
+use anyhow::{anyhow, bail};
+
+use super::*;
+use crate::frame::{Frame, FramePool, Rect};
+use crate::recognize::{Reading, ReadingTimes};
+use crate::sink::screen::{Action, Screen};
+use crate::source::Event;
+use crate::stats::Rate;
+
+/// No test runs so long, unless what it tests is broken.
+const FOR_EVER: Duration = Duration::from_secs(30);
+
+enum Step {
+    Frame,
+    Waiting(&'static str),
+    Fail(&'static str),
+}
+
+/// Does the steps, one every few milliseconds, then ends or waits for ever.
+struct FakeSource {
+    steps: VecDeque<Step>,
+    then_waits: bool,
+    seq: u64,
+}
+
+impl FakeSource {
+    fn new(steps: impl IntoIterator<Item = Step>) -> Self {
+        FakeSource {
+            steps: steps.into_iter().collect(),
+            then_waits: false,
+            seq: 0,
+        }
+    }
+
+    fn frames(count: usize) -> Self {
+        Self::new((0..count).map(|_| Step::Frame))
+    }
+
+    fn then_waits(self) -> Self {
+        FakeSource {
+            then_waits: true,
+            ..self
+        }
+    }
+}
+
+impl Source for FakeSource {
+    fn name(&self) -> &str {
+        "fake"
+    }
+
+    fn next(&mut self, pool: &FramePool) -> Result<Event> {
+        std::thread::sleep(Duration::from_millis(3));
+        match self.steps.pop_front() {
+            Some(Step::Frame) => {
+                let frame = pool.fill(|frame| {
+                    frame.resize(64, 48);
+                    frame.seq = self.seq;
+                    frame.captured = Instant::now();
+                    anyhow::Ok(())
+                })?;
+                self.seq += 1;
+                Ok(Event::Frame {
+                    frame,
+                    decode: Duration::ZERO,
+                })
+            }
+            Some(Step::Waiting(why)) => Ok(Event::Waiting(Some(why.into()))),
+            Some(Step::Fail(why)) => Err(anyhow!(why)),
+            None if self.then_waits => Ok(Event::Waiting(None)),
+            None => Ok(Event::End),
+        }
+    }
+}
+
+fn reading_of(frame: &Frame) -> Reading {
+    Reading {
+        seq: frame.seq,
+        captured: frame.captured,
+        time: frame.time,
+        letter: Some("A".into()),
+        confidence: 0.9,
+        top: vec![("A".into(), 0.9)],
+        hand: None,
+        times: ReadingTimes::default(),
+    }
+}
+
+fn quick_reader(frame: &Frame, _: Rect) -> Result<Reading> {
+    Ok(reading_of(frame))
+}
+
+/// Counts what it is shown and asks its script what to do.
+struct FakeScreen<F> {
+    shown: Arc<AtomicUsize>,
+    script: F,
+}
+
+impl<F: FnMut(usize) -> Vec<Action>> Screen for FakeScreen<F> {
+    fn show(&mut self, pixels: &[u32], width: usize, height: usize) -> Result<()> {
+        assert_eq!(pixels.len(), width * height);
+        self.shown.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn actions(&mut self) -> Vec<Action> {
+        (self.script)(self.shown.load(Ordering::SeqCst))
+    }
+}
+
+/// A screen whose keys depend on how many pictures were shown, and the count of those.
+fn screen<F>(script: F) -> (OpenScreen, Arc<AtomicUsize>)
+where
+    F: FnMut(usize) -> Vec<Action> + 'static,
+{
+    let shown = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&shown);
+    let open = move |_, _| {
+        let shown = counted;
+        Ok(Box::new(FakeScreen { shown, script }) as Box<dyn Screen>)
+    };
+    (Box::new(open), shown)
+}
+
+fn no_keys(_: usize) -> Vec<Action> {
+    Vec::new()
+}
+
+fn live(source: FakeSource, reader: impl Reader + 'static) -> Live {
+    Live {
+        source: Box::new(source),
+        reader: Box::new(reader),
+        keep_all: false,
+        interrupted: Arc::default(),
+        stats: Stats::new(),
+    }
+}
+
+#[test]
+fn the_screen_does_not_wait_for_the_reader() {
+    let (open, shown) = screen(|shown| match shown {
+        0..20 => Vec::new(),
+        _ => vec![Action::Quit],
+    });
+    // Reads its first frame for as long as the screen needs for all of them.
+    let reader = move |frame: &Frame, _: Rect| {
+        let began = Instant::now();
+        while shown.load(Ordering::SeqCst) < 20 {
+            if began.elapsed() > FOR_EVER {
+                bail!("the screen waits for the reader");
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(reading_of(frame))
+    };
+    let live = live(FakeSource::frames(10_000), reader);
+    live.run_on_screen(open, true).unwrap();
+}
+
+#[test]
+fn where_every_frame_counts_each_is_shown_and_read_once_and_in_order() {
+    let (open, shown) = screen(no_keys);
+    let read = Arc::new(Mutex::new(Vec::new()));
+    let reader = {
+        let read = Arc::clone(&read);
+        move |frame: &Frame, _: Rect| {
+            std::thread::sleep(Duration::from_millis(5));
+            read.lock().unwrap().push(frame.seq);
+            Ok(reading_of(frame))
+        }
+    };
+    let live = Live {
+        keep_all: true,
+        ..live(FakeSource::frames(40), reader)
+    };
+    let stats = live.stats.clone();
+    live.run_on_screen(open, true).unwrap();
+    assert_eq!(*read.lock().unwrap(), (0..40).collect::<Vec<_>>());
+    assert!(shown.load(Ordering::SeqCst) >= 40);
+    assert_eq!(stats.dropped(), 0);
+}
+
+#[test]
+fn a_reader_that_is_too_slow_skips_to_the_newest_frame_and_counts_the_skipped() {
+    let (open, _) = screen(no_keys);
+    let reader = |frame: &Frame, _: Rect| {
+        std::thread::sleep(Duration::from_millis(30));
+        Ok(reading_of(frame))
+    };
+    let live = live(FakeSource::frames(60), reader);
+    let stats = live.stats.clone();
+    live.run_on_screen(open, true).unwrap();
+    assert!(stats.dropped() > 0);
+}
+
+#[test]
+fn a_source_that_fails_ends_the_program_with_its_reason() {
+    let (open, _) = screen(no_keys);
+    let source = FakeSource::new([Step::Frame, Step::Fail("the cable broke")]);
+    let error = live(source, quick_reader)
+        .run_on_screen(open, true)
+        .unwrap_err();
+    assert!(
+        format!("{error:#}").contains("the cable broke"),
+        "{error:#}"
+    );
+
+    let source = FakeSource::new([Step::Frame, Step::Fail("the cable broke")]);
+    let error = live(source, quick_reader)
+        .run_headless(io::sink())
+        .unwrap_err();
+    assert!(
+        format!("{error:#}").contains("the cable broke"),
+        "{error:#}"
+    );
+}
+
+#[test]
+fn a_reader_that_crashes_ends_the_program_with_an_error() {
+    let reader = |_: &Frame, _: Rect| -> Result<Reading> { panic!("on purpose") };
+    let error = live(FakeSource::frames(3).then_waits(), reader)
+        .run_headless(io::sink())
+        .unwrap_err();
+    let error = format!("{error:#}");
+    assert!(
+        error.contains("inference") && error.contains("on purpose"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_interruption_ends_the_program_in_good_order() {
+    let live = live(FakeSource::frames(3).then_waits(), quick_reader);
+    let interrupted = Arc::clone(&live.interrupted);
+    let (open, _) = screen(move |shown| {
+        if shown > 0 {
+            interrupted.store(true, Ordering::Release);
+        }
+        Vec::new()
+    });
+    live.run_on_screen(open, true).unwrap();
+}
+
+#[test]
+fn without_a_screen_the_error_says_so_and_nothing_is_left_running() {
+    let open: OpenScreen = Box::new(|_, _| Err(anyhow!("no display")));
+    let live = live(FakeSource::frames(10_000), quick_reader);
+    let error = live.run_on_screen(open, true).unwrap_err();
+    assert_eq!(error.to_string(), "no display");
+}
+
+#[test]
+fn a_single_picture_stays_on_the_screen_until_the_person_quits() {
+    let mut asked = 0;
+    let (open, _) = screen(move |_| {
+        asked += 1;
+        if asked < 20 {
+            Vec::new()
+        } else {
+            vec![Action::Quit]
+        }
+    });
+    let live = live(FakeSource::frames(1), quick_reader);
+    let stats = live.stats.clone();
+    let began = Instant::now();
+    live.run_on_screen(open, true).unwrap();
+    assert!(began.elapsed() > FRAME_WAIT * 10, "it went at once");
+    assert!(stats.current(Rate::Display) >= 0.0);
+}
+
+#[test]
+fn the_sources_trouble_is_drawn_while_no_frame_comes() {
+    let (open, shown) = screen(|shown| match shown {
+        0..2 => Vec::new(),
+        _ => vec![Action::Quit],
+    });
+    let mut steps = vec![Step::Frame];
+    steps.extend((0..10_000).map(|_| Step::Waiting("unplugged")));
+    live(FakeSource::new(steps), quick_reader)
+        .run_on_screen(open, true)
+        .unwrap();
+    assert_eq!(
+        shown.load(Ordering::SeqCst),
+        2,
+        "one frame, shown again with the message"
+    );
+}
+
+#[test]
+fn keys_move_the_box_as_the_person_sees_it_and_the_reader_follows() {
+    for (mirror, to_the_right) in [(false, true), (true, false)] {
+        let guides = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&guides);
+        let reader = move |frame: &Frame, guide: Rect| {
+            seen.lock().unwrap().push(guide);
+            Ok(reading_of(frame))
+        };
+        let watched = Arc::clone(&guides);
+        let mut moved = false;
+        let (open, _) = screen(move |shown| {
+            let guides = watched.lock().unwrap();
+            if shown > 0 && !guides.is_empty() && !moved {
+                moved = true;
+                return vec![Action::MoveGuide(1.0, 0.0)];
+            }
+            let has_moved = guides
+                .first()
+                .zip(guides.last())
+                .is_some_and(|(a, b)| a != b);
+            if has_moved {
+                vec![Action::Quit]
+            } else {
+                Vec::new()
+            }
+        });
+        live(FakeSource::frames(10_000), reader)
+            .run_on_screen(open, mirror)
+            .unwrap();
+        let guides = guides.lock().unwrap();
+        let (first, last) = (guides[0], guides[guides.len() - 1]);
+        assert_eq!(last.x0 > first.x0, to_the_right, "mirror: {mirror}");
+    }
+}
+
+#[test]
+fn headless_writes_a_line_for_each_frame() {
+    let lines = SharedBuffer::default();
+    let live = Live {
+        keep_all: true,
+        ..live(FakeSource::frames(5), quick_reader)
+    };
+    live.run_headless(lines.clone()).unwrap();
+    let bytes = lines.0.lock().unwrap();
+    let seqs: Vec<_> = std::str::from_utf8(&bytes)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"].clone())
+        .collect();
+    assert_eq!(seqs, [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn headless_ends_when_nobody_reads_any_more() {
+    struct Closed;
+    impl io::Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let live = live(FakeSource::frames(3).then_waits(), quick_reader);
+    live.run_headless(Closed).unwrap();
+}
+
+#[derive(Clone, Default)]
+struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for SharedBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,283 @@
+//! The screen's side of live: frames with the newest reading drawn over them.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::guide::SharedGuide;
+use crate::frame::Frame;
+use crate::overlay::{Canvas, Figures, Overlay, Scene};
+use crate::recognize::Reading;
+use crate::sink::screen::{Action, KEYS, Screen};
+use crate::stats::{Rate, Stage, Stats};
+
+/// How far a key press moves the guide box, as a share of the picture.
+const GUIDE_STEP: f32 = 0.02;
+
+/// How much a key press enlarges the guide box.
+const GUIDE_GROWTH: f32 = 1.06;
+
+/// Figures on the screen change this often, so that they can be read.
+const FIGURES_EVERY: Duration = Duration::from_millis(250);
+
+/// Without a new frame for so long, readings and messages are shown on the last one.
+const REDRAW_AFTER: Duration = Duration::from_millis(100);
+
+/// Pictures lower than this are enlarged, so that text on them can be read.
+const LEAST_HEIGHT: f64 = 480.0;
+
+/// Pictures are not drawn larger than this: the window scales what it shows anyway.
+const LARGEST: (f64, f64) = (1920.0, 1080.0);
+
+/// Opens a screen of the given width and height, in pixels.
+pub type OpenScreen = Box<dyn FnOnce(usize, usize) -> Result<Box<dyn Screen>>>;
+
+/// The newest reading, handed from the thread that reads to the one that shows.
+#[derive(Debug, Clone, Default)]
+pub struct NewestReading(Arc<Mutex<Option<Arc<Reading>>>>);
+
+impl NewestReading {
+    /// Puts a newer one in.
+    pub fn set(&self, reading: Reading) {
+        *self.0.lock().unwrap_or_else(|held| held.into_inner()) = Some(Arc::new(reading));
+    }
+
+    /// Looks at it.
+    pub fn get(&self) -> Option<Arc<Reading>> {
+        let reading = self.0.lock().unwrap_or_else(|held| held.into_inner());
+        reading.clone()
+    }
+}
+
+/// Shows frames and answers keys.
+pub struct Viewer {
+    overlay: Overlay,
+    screen: Shown,
+    canvas: Vec<u32>,
+    width: usize,
+    height: usize,
+    mirror: bool,
+    help: bool,
+    show_figures: bool,
+    guide: SharedGuide,
+    readings: NewestReading,
+    stats: Stats,
+    figures: Figures,
+    figures_at: Option<Instant>,
+    last: Option<Last>,
+    frames: u64,
+}
+
+/// The screen opens with the first frame, whose size it takes.
+enum Shown {
+    NotYet(Option<OpenScreen>),
+    On(Box<dyn Screen>),
+}
+
+/// What is on the screen.
+struct Last {
+    frame: Arc<Frame>,
+    at: Instant,
+    reading_seq: Option<u64>,
+    message: Option<String>,
+    /// Something about the view was changed since.
+    stale: bool,
+}
+
+impl Viewer {
+    /// A viewer that opens its screen with the first frame.
+    ///
+    /// # Errors
+    /// When the overlay's fonts are damaged.
+    pub fn new(
+        open: OpenScreen,
+        mirror: bool,
+        guide: SharedGuide,
+        readings: NewestReading,
+        stats: Stats,
+    ) -> Result<Viewer> {
+        Ok(Viewer {
+            overlay: Overlay::new()?,
+            screen: Shown::NotYet(Some(open)),
+            canvas: Vec::new(),
+            width: 0,
+            height: 0,
+            mirror,
+            help: false,
+            show_figures: true,
+            guide,
+            readings,
+            stats,
+            figures: Figures::default(),
+            figures_at: None,
+            last: None,
+            frames: 0,
+        })
+    }
+
+    /// Frames shown so far.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Shows a new frame.
+    ///
+    /// # Errors
+    /// When there is no screen to open, or it is gone.
+    pub fn show(&mut self, frame: Arc<Frame>) -> Result<()> {
+        if let Shown::NotYet(open) = &mut self.screen {
+            (self.width, self.height) = canvas_size(frame.width, frame.height);
+            self.canvas = vec![0; self.width * self.height];
+            if let Some(open) = open.take() {
+                self.screen = Shown::On(open(self.width, self.height)?);
+            }
+        }
+        self.draw(&frame, None)?;
+        let now = Instant::now();
+        self.stats.count(Rate::Display, now);
+        self.stats.time(
+            Stage::AgeAtPresent,
+            now.saturating_duration_since(frame.captured),
+        );
+        self.frames += 1;
+        Ok(())
+    }
+
+    /// Looks after the screen while there is no new frame: shows a message or a reading that came
+    /// since on the last one.
+    ///
+    /// # Errors
+    /// When the screen is gone.
+    pub fn idle(&mut self, message: Option<String>) -> Result<()> {
+        let Some(last) = &self.last else {
+            return Ok(());
+        };
+        let reading = self.readings.get().map(|reading| reading.seq);
+        let changed = last.stale || last.message != message || last.reading_seq != reading;
+        if changed && last.at.elapsed() >= REDRAW_AFTER {
+            let frame = Arc::clone(&last.frame);
+            self.draw(&frame, message)?;
+        }
+        Ok(())
+    }
+
+    /// Does what the keys said; `false` when that was to quit.
+    pub fn answer_keys(&mut self) -> bool {
+        let Shown::On(screen) = &mut self.screen else {
+            return true;
+        };
+        for action in screen.actions() {
+            match action {
+                Action::Quit => return false,
+                Action::ToggleHelp => self.help = !self.help,
+                Action::ToggleMirror => self.mirror = !self.mirror,
+                Action::ToggleFigures => self.show_figures = !self.show_figures,
+                Action::MoveGuide(right, down) => self.move_guide(right, down),
+                Action::ResizeGuide(steps) => {
+                    self.guide
+                        .change(|guide| guide.scale(GUIDE_GROWTH.powf(steps)));
+                }
+            }
+            if let Some(last) = &mut self.last {
+                last.stale = true;
+            }
+        }
+        true
+    }
+
+    /// Moves the guide box as the person before the screen sees it.
+    fn move_guide(&self, right: f32, down: f32) {
+        let Some(last) = &self.last else {
+            return;
+        };
+        let (width, height) = (last.frame.width, last.frame.height);
+        let right = if self.mirror { -right } else { right };
+        self.guide
+            .change(|guide| guide.shift(right * GUIDE_STEP, down * GUIDE_STEP, width, height));
+    }
+
+    fn draw(&mut self, frame: &Arc<Frame>, message: Option<String>) -> Result<()> {
+        let reading = self.readings.get();
+        self.refresh_figures(frame, reading.as_deref());
+        let began = Instant::now();
+        let mut canvas = Canvas {
+            width: self.width,
+            height: self.height,
+            pixels: &mut self.canvas,
+        };
+        let scene = Scene {
+            frame,
+            reading: reading.as_deref(),
+            guide: Some(self.guide.get().rect(frame.width, frame.height)),
+            mirror: self.mirror,
+            figures: self.show_figures.then_some(self.figures),
+            keys: &KEYS,
+            help: self.help,
+            hint: Some("h help · q quit"),
+            message: message.as_deref(),
+            recording: None,
+        };
+        self.overlay.draw(&mut canvas, &scene);
+        let drawn = Instant::now();
+        self.stats.time(Stage::Overlay, drawn - began);
+        if let Shown::On(screen) = &mut self.screen {
+            screen.show(&self.canvas, self.width, self.height)?;
+            self.stats.time(Stage::Blit, drawn.elapsed());
+        }
+        self.last = Some(Last {
+            frame: Arc::clone(frame),
+            at: Instant::now(),
+            reading_seq: reading.map(|reading| reading.seq),
+            message,
+            stale: false,
+        });
+        Ok(())
+    }
+
+    fn refresh_figures(&mut self, frame: &Frame, reading: Option<&Reading>) {
+        let now = Instant::now();
+        if self.figures_at.is_some_and(|at| now - at < FIGURES_EVERY) {
+            return;
+        }
+        self.figures_at = Some(now);
+        self.figures = Figures {
+            camera_fps: self.stats.current(Rate::Source),
+            inference_fps: self.stats.current(Rate::Inference),
+            display_fps: self.stats.current(Rate::Display),
+            infer: reading
+                .map(|reading| reading.times.infer)
+                .unwrap_or_default(),
+            frame_age: now.saturating_duration_since(frame.captured),
+            dropped: self.stats.dropped(),
+        };
+    }
+}
+
+/// The size at which frames of `width` x `height` pixels are drawn.
+fn canvas_size(width: usize, height: usize) -> (usize, usize) {
+    let (w, h) = (width.max(1) as f64, height.max(1) as f64);
+    let scale = (LEAST_HEIGHT / h).max(1.0);
+    let scale = scale.min(LARGEST.0 / w).min(LARGEST.1 / h);
+    let side = |pixels: f64| ((pixels * scale).round() as usize).max(1);
+    (side(w), side(h))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn camera_frames_are_drawn_pixel_by_pixel() {
+        assert_eq!(canvas_size(640, 480), (640, 480));
+        assert_eq!(canvas_size(1280, 720), (1280, 720));
+        assert_eq!(canvas_size(1920, 1080), (1920, 1080));
+    }
+
+    #[test]
+    fn small_pictures_are_enlarged_and_huge_ones_fitted() {
+        assert_eq!(canvas_size(200, 200), (480, 480));
+        assert_eq!(canvas_size(3840, 2160), (1920, 1080));
+        assert_eq!(canvas_size(16_000, 10), (1920, 1));
+    }
+}
