@@ -1,0 +1,258 @@
+//! What a model file says about itself, in its `metadata_props`: read here and written from here,
+//! so that the trainer and the program cannot disagree on a key or a unit.
+
+use std::collections::{BTreeMap, HashSet};
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::recognize::crop::MAX_SIZE;
+
+/// The label of pictures that show no letter.
+pub const NOTHING: &str = "nothing";
+
+/// The most labels a model may have.
+const MAX_LABELS: usize = 4096;
+
+/// How a picture becomes a network's input: a square of `input_size` RGB pixels, each byte `p`
+/// of which is read as `(p / 255 - mean) / std`, all channels alike.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Preprocessing {
+    /// Height and width of the input, in pixels.
+    pub input_size: usize,
+    /// Subtracted from a byte's 255th.
+    pub mean: f32,
+    /// Divides the difference.
+    pub std: f32,
+    /// The crop's side as a multiple of the hand box's larger side.
+    pub crop_scale: f32,
+}
+
+impl Preprocessing {
+    /// The mean of all networks made here: 114 of 255, so that the int8 input's zero point is
+    /// a byte's value and a convolution's zero padding is exactly this grey.
+    pub const MEAN: f32 = 114.0 / 255.0;
+
+    /// The standard deviation of all networks made here, in 255ths of a byte: the mean of
+    /// ImageNet's three.
+    pub const STD: f32 = 0.226;
+
+    /// Preprocessing with the mean and deviation that all networks made here share.
+    pub fn new(input_size: usize, crop_scale: f32) -> Self {
+        Preprocessing {
+            input_size,
+            mean: Self::MEAN,
+            std: Self::STD,
+            crop_scale,
+        }
+    }
+
+    /// Step of the u8 input that equals the picture's bytes.
+    pub fn input_scale(&self) -> f32 {
+        1.0 / (255.0 * self.std)
+    }
+
+    /// Writes a crop's normalised channels, one after the other (`[3, size, size]`), to `out`.
+    /// What exceeds the shorter of the two is left alone.
+    pub fn normalise(&self, crop: &[u8], out: &mut [f32]) {
+        let factor = self.input_scale();
+        let offset = self.mean / self.std;
+        let plane = out.len() / 3;
+        if plane == 0 {
+            return;
+        }
+        for (channel, plane) in out.chunks_exact_mut(plane).enumerate() {
+            for (value, pixel) in plane.iter_mut().zip(crop.chunks_exact(3)) {
+                *value = f32::from(pixel[channel]) * factor - offset;
+            }
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!(
+            (1..=MAX_SIZE).contains(&self.input_size),
+            "its input_size is {}, but must be 1 to {MAX_SIZE} pixels",
+            self.input_size
+        );
+        ensure!(
+            self.mean.is_finite() && self.std.is_finite() && self.std > 0.0,
+            "its mean {} or std {} is no number to normalise with",
+            self.mean,
+            self.std
+        );
+        ensure!(
+            (0.1..=10.0).contains(&self.crop_scale),
+            "its crop_scale is {}, but must be 0.1 to 10",
+            self.crop_scale
+        );
+        Ok(())
+    }
+}
+
+/// What a letter network's file says about itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metadata {
+    /// What the outputs mean, in order; [`NOTHING`] for no letter.
+    pub labels: Vec<String>,
+    /// How a picture becomes the input.
+    pub preprocessing: Preprocessing,
+    /// Under what terms the weights may be used; empty where the file does not say.
+    pub license: String,
+    /// The commit of this project that trained it; empty where the file does not say.
+    pub training_commit: String,
+    /// The training data in a sentence; empty where the file does not say.
+    pub data: String,
+}
+
+impl Metadata {
+    /// Metadata of a network made here.
+    pub fn new(labels: Vec<String>, preprocessing: Preprocessing) -> Self {
+        Metadata {
+            labels,
+            preprocessing,
+            license: String::new(),
+            training_commit: String::new(),
+            data: String::new(),
+        }
+    }
+
+    /// Keys and values as they stand in a file: at its end, and the labels last, so that a file
+    /// that lost any of its end cannot be read.
+    ///
+    /// # Errors
+    /// When [`Metadata::from_props`] would refuse them.
+    pub fn to_props(&self) -> Result<Vec<(&'static str, String)>> {
+        self.check()?;
+        let Preprocessing {
+            input_size,
+            mean,
+            std,
+            crop_scale,
+        } = self.preprocessing;
+        Ok(vec![
+            ("license", self.license.clone()),
+            ("training_commit", self.training_commit.clone()),
+            ("data", self.data.clone()),
+            ("input_size", input_size.to_string()),
+            ("mean", mean.to_string()),
+            ("std", std.to_string()),
+            ("crop_scale", crop_scale.to_string()),
+            ("labels", serde_json::to_string(&self.labels)?),
+        ])
+    }
+
+    /// Reads a file's keys and values.
+    ///
+    /// # Errors
+    /// When a key that is needed to read pictures is missing or makes no sense.
+    pub fn from_props(props: &BTreeMap<String, String>) -> Result<Self> {
+        let text = |key: &str| props.get(key).cloned().unwrap_or_default();
+        let labels = needed(props, "labels")?;
+        let metadata = Metadata {
+            labels: serde_json::from_str(labels)
+                .context("its labels are no JSON array of strings")?,
+            preprocessing: Preprocessing {
+                input_size: number(props, "input_size")?,
+                mean: number(props, "mean")?,
+                std: number(props, "std")?,
+                crop_scale: number(props, "crop_scale")?,
+            },
+            license: text("license"),
+            training_commit: text("training_commit"),
+            data: text("data"),
+        };
+        metadata.check()?;
+        Ok(metadata)
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!(
+            (2..=MAX_LABELS).contains(&self.labels.len()),
+            "it has {} labels, but 2 to {MAX_LABELS} make sense",
+            self.labels.len()
+        );
+        let mut seen = HashSet::new();
+        for label in &self.labels {
+            if label.is_empty() || !seen.insert(label) {
+                bail!("its label {label:?} is empty or stands there twice");
+            }
+        }
+        self.preprocessing.check()
+    }
+}
+
+fn needed<'a>(props: &'a BTreeMap<String, String>, key: &str) -> Result<&'a str> {
+    props.get(key).map(String::as_str).with_context(|| {
+        format!(
+            "its metadata_props lack {key:?}; only files that this project's trainer wrote, \
+             or that hold the same keys, can be read"
+        )
+    })
+}
+
+fn number<T: FromStr>(props: &BTreeMap<String, String>, key: &str) -> Result<T> {
+    let value = needed(props, key)?;
+    value
+        .trim()
+        .parse()
+        .map_err(|_| anyhow::anyhow!("its {key} is {value:?}, which is no number of its kind"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata() -> Metadata {
+        Metadata {
+            license: "MIT".into(),
+            data: "drawn, \"quoted\"".into(),
+            ..Metadata::new(
+                vec!["A".into(), "\u{d6}".into(), NOTHING.into()],
+                Preprocessing::new(160, 1.35),
+            )
+        }
+    }
+
+    fn props(metadata: &Metadata) -> BTreeMap<String, String> {
+        let props = metadata.to_props().unwrap();
+        props.into_iter().map(|(k, v)| (k.into(), v)).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let written = metadata();
+        assert_eq!(Metadata::from_props(&props(&written)).unwrap(), written);
+    }
+
+    #[test]
+    fn a_missing_or_senseless_value_is_named() {
+        for (key, value) in [
+            ("labels", None),
+            ("labels", Some("A, B")),
+            ("labels", Some("[\"A\"]")),
+            ("labels", Some("[\"A\", \"A\"]")),
+            ("input_size", None),
+            ("input_size", Some("-3")),
+            ("input_size", Some("1000000000")),
+            ("mean", Some("NaN")),
+            ("std", Some("0")),
+            ("crop_scale", Some("wide")),
+            ("crop_scale", Some("0")),
+        ] {
+            let mut props = props(&metadata());
+            match value {
+                Some(value) => props.insert(key.into(), value.into()),
+                None => props.remove(key),
+            };
+            let error = format!("{:#}", Metadata::from_props(&props).unwrap_err());
+            assert!(error.contains(key.trim_end_matches('s')), "{key}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_mean_grey_becomes_zero() {
+        let mut out = vec![9.0; 3];
+        Preprocessing::new(1, 1.0).normalise(&[114; 3], &mut out);
+        assert!(out.iter().all(|v| v.abs() < 1e-6), "{out:?}");
+    }
+}

@@ -1,0 +1,195 @@
+use prost::Message;
+use tract_onnx::pb::{ModelProto, tensor_shape_proto};
+
+use super::*;
+use crate::train::export::to_f32;
+use crate::train::graph::{Activation, Graph};
+use crate::train::sketch::Weights;
+
+const SIZE: usize = 8;
+
+/// A network of a few hundred weights.
+fn network() -> Graph {
+    let mut weights = Weights::seeded(1);
+    let mut graph = Graph::new(SIZE).unwrap();
+    let stem = weights.conv(4, 3, 3).stride(2).pad(1);
+    let stem = stem.activation(Activation::Relu6);
+    let x = graph.conv("stem", graph.image(), stem).unwrap();
+    let x = graph.global_average_pool("pool", x).unwrap();
+    let x = graph.dense("head", x, weights.dense(3, 4)).unwrap();
+    graph.output("logits", x).unwrap();
+    graph
+}
+
+fn proto(labels: &[&str], size: usize) -> ModelProto {
+    let labels = labels.iter().map(|&label| label.into()).collect();
+    let metadata = Metadata::new(labels, Preprocessing::new(size, 1.35));
+    to_f32(&network(), &metadata.to_props().unwrap()).unwrap()
+}
+
+fn valid() -> ModelProto {
+    proto(&["A", "B", NOTHING], SIZE)
+}
+
+fn refusal(proto: &ModelProto) -> String {
+    refusal_of(&proto.encode_to_vec())
+}
+
+fn refusal_of(bytes: &[u8]) -> String {
+    let error = Model::from_bytes("test.onnx", bytes).expect_err("the model was accepted");
+    format!("{error:#}")
+}
+
+#[track_caller]
+fn assert_says(message: &str, parts: &[&str]) {
+    for part in parts.iter().chain(&["test.onnx"]) {
+        assert!(message.contains(part), "no {part:?} in {message:?}");
+    }
+}
+
+#[test]
+fn a_grey_crop_gives_the_biases_probabilities() {
+    let mut model = Model::from_bytes("test.onnx", &valid().encode_to_vec()).unwrap();
+    let mut out = [0.0; 3];
+    model
+        .probabilities(&[114; SIZE * SIZE * 3], &mut out)
+        .unwrap();
+    assert!((out.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{out:?}");
+    assert!(model.probabilities(&[114; 5], &mut out).is_err());
+    assert!(
+        model
+            .probabilities(&[114; SIZE * SIZE * 3], &mut out[..2])
+            .is_err()
+    );
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Model::load(Path::new("no/such.onnx")).unwrap_err();
+    let error = format!("{error:#}");
+    assert!(
+        error.contains("no/such.onnx") && error.contains("no such file"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_no_model_is_refused() {
+    assert_says(&refusal_of(b""), &["empty"]);
+    assert_says(&refusal_of(b"Dear model, please load."), &["no ONNX file"]);
+    assert_says(
+        &refusal_of(&[0xff, 0xd8, 0xff, 0xe0, 0, 16]),
+        &["no ONNX file"],
+    );
+}
+
+#[test]
+fn a_model_cut_short_anywhere_is_refused() {
+    let whole = valid().encode_to_vec();
+    for length in (1..whole.len()).step_by(7) {
+        refusal_of(&whole[..length]);
+    }
+}
+
+#[test]
+fn labels_that_do_not_fit_the_output_are_refused() {
+    assert_says(&refusal(&proto(&["A", "B"], SIZE)), &["2 labels", "[1, 3]"]);
+}
+
+#[test]
+fn a_wrong_input_is_refused() {
+    let sixteen = proto(&["A", "B", NOTHING], 16);
+    assert_says(&refusal(&sixteen), &["[1, 3, 8, 8]", "[1, 3, 16, 16]"]);
+
+    let mut two = valid();
+    let graph = two.graph.as_mut().unwrap();
+    let mut second = graph.input[0].clone();
+    second.name = "second".into();
+    graph.input.push(second);
+    assert_says(&refusal(&two), &["2 inputs"]);
+}
+
+#[test]
+fn missing_metadata_are_refused_by_key() {
+    for key in ["labels", "input_size", "mean", "std", "crop_scale"] {
+        let mut proto = valid();
+        proto.metadata_props.retain(|entry| entry.key != key);
+        assert_says(&refusal(&proto), &[key]);
+    }
+}
+
+#[test]
+fn absurd_sizes_are_refused_before_memory_is_taken_for_them() {
+    let mut weights = valid();
+    weights.graph.as_mut().unwrap().initializer[0].dims = vec![1 << 40, 1 << 20, 3, 3];
+    assert_says(&refusal(&weights), &["stem.weight"]);
+
+    let mut overflowing = valid();
+    overflowing.graph.as_mut().unwrap().initializer[0].dims = vec![1 << 62, 1 << 62];
+    assert_says(&refusal(&overflowing), &["stem.weight"]);
+
+    let mut padded = valid();
+    let conv = &mut padded.graph.as_mut().unwrap().node[0];
+    let pads = conv
+        .attribute
+        .iter_mut()
+        .find(|a| a.name == "pads")
+        .unwrap();
+    pads.ints = vec![1 << 20; 4];
+    assert_says(&refusal(&padded), &["too large"]);
+}
+
+#[test]
+fn a_graph_that_contradicts_itself_is_refused() {
+    let mut dangling = valid();
+    dangling.graph.as_mut().unwrap().node[0].input[1] = "elsewhere".into();
+    assert_says(&refusal(&dangling), &["elsewhere"]);
+
+    let mut no_output = valid();
+    no_output.graph.as_mut().unwrap().output[0].name = "gone".into();
+    assert_says(&refusal(&no_output), &["gone"]);
+
+    let mut external = valid();
+    let weight = &mut external.graph.as_mut().unwrap().initializer[0];
+    weight.data_location = Some(1);
+    weight.raw_data.clear();
+    assert_says(&refusal(&external), &["another file"]);
+
+    let mut unknown = valid();
+    unknown.graph.as_mut().unwrap().node[0].op_type = "Teleport".into();
+    assert_says(&refusal(&unknown), &["cannot load"]);
+}
+
+#[test]
+fn an_input_of_open_batch_size_is_read() {
+    let mut proto = valid();
+    let input = &mut proto.graph.as_mut().unwrap().input[0];
+    let Some(tract_onnx::pb::type_proto::Value::TensorType(tensor)) =
+        &mut input.r#type.as_mut().unwrap().value
+    else {
+        panic!("the input is no tensor");
+    };
+    tensor.shape.as_mut().unwrap().dim[0].value = Some(
+        tensor_shape_proto::dimension::Value::DimParam("batch".into()),
+    );
+    Model::from_bytes("test.onnx", &proto.encode_to_vec()).unwrap();
+}
+
+/// One byte after the other is damaged: whatever that makes, it is a model or an error.
+#[test]
+fn a_damaged_byte_never_ends_the_program() {
+    let whole = valid().encode_to_vec();
+    let mut out = [0.0; 3];
+    for at in 0..whole.len() {
+        for damage in [0xff, 0x01, 0x80] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= damage;
+            if let Ok(mut model) = Model::from_bytes("test.onnx", &bytes)
+                && model.labels().len() == 3
+                && model.input_size() == SIZE
+            {
+                let _ = model.probabilities(&[90; SIZE * SIZE * 3], &mut out);
+            }
+        }
+    }
+}
