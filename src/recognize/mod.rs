@@ -1,11 +1,22 @@
 //! Frame in, [`Reading`] out.
 
 pub mod crop;
+pub mod letter;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::frame::Rect;
+use anyhow::Result;
+
+use crate::frame::{Frame, Rect};
+use crate::model::Model;
+use letter::{LetterReader, Scores};
+
+/// A letter less probable than this is not shown, unless told otherwise.
+pub const THRESHOLD: f32 = 0.5;
+
+/// How many of the most probable classes a [`Reading`] names.
+const TOP: usize = 5;
 
 /// What was read from one frame.
 #[derive(Debug, Clone)]
@@ -37,4 +48,191 @@ pub struct ReadingTimes {
     pub preprocess: Duration,
     /// The letter network.
     pub infer: Duration,
+}
+
+/// How a [`Recognizer`] reads.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RecognizerOptions {
+    /// A letter less probable than this is not shown; 0 to 1.
+    pub threshold: f32,
+    /// Where the hand is looked for.
+    pub place: HandPlace,
+}
+
+/// Where the hand is looked for in a frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum HandPlace {
+    /// Always in this box, into which the signer puts the hand. A box hugs the hand: what the
+    /// network sees around it follows from the model's crop scale.
+    Guide(Rect),
+}
+
+impl HandPlace {
+    /// A guide box for a signer who sits before the camera and raises one hand beside the face:
+    /// square in a picture of 4:3, on the picture's left, which a mirrored display shows where
+    /// a right hand is.
+    pub const GUIDE: HandPlace = HandPlace::Guide(Rect {
+        x0: 0.08,
+        y0: 0.26,
+        x1: 0.44,
+        y1: 0.74,
+    });
+}
+
+/// Reads letters from frames, one after the other.
+#[derive(Debug, Clone)]
+pub struct Recognizer {
+    reader: LetterReader,
+    options: RecognizerOptions,
+}
+
+impl Recognizer {
+    /// Reads with this network in this way.
+    pub fn new(model: Model, options: RecognizerOptions) -> Self {
+        Recognizer {
+            reader: LetterReader::new(model),
+            options,
+        }
+    }
+
+    /// The letter network.
+    pub fn model(&self) -> &Model {
+        self.reader.model()
+    }
+
+    /// From now on the hand is looked for in this box only.
+    pub fn set_guide(&mut self, guide: Rect) {
+        self.options.place = HandPlace::Guide(guide);
+    }
+
+    /// Finds the hand in a frame and reads its letter. A frame without a hand is read as no
+    /// letter.
+    ///
+    /// # Errors
+    /// When the network fails.
+    pub fn read(&mut self, frame: &Frame) -> Result<Reading> {
+        let start = Instant::now();
+        let hand = self.find(frame);
+        let find = start.elapsed();
+        let mut reading = Reading {
+            seq: frame.seq,
+            captured: frame.captured,
+            time: frame.time,
+            letter: None,
+            confidence: 0.0,
+            top: Vec::new(),
+            hand,
+            times: ReadingTimes {
+                find,
+                ..ReadingTimes::default()
+            },
+        };
+        if let Some(hand) = hand {
+            let threshold = self.options.threshold;
+            let scores = self.read_at(&frame.pixels, frame.width, frame.height, hand)?;
+            reading.letter = scores.letter(threshold).map(Arc::clone);
+            reading.confidence = scores.best().1;
+            reading.top = scores.top(TOP);
+            reading.times.preprocess = scores.preprocess;
+            reading.times.infer = scores.infer;
+        }
+        Ok(reading)
+    }
+
+    /// Reads the letter of a hand whose box is known, in a picture of `height * width` RGB pixels.
+    ///
+    /// # Errors
+    /// When the box is degenerate or outside the picture, or the network fails.
+    pub fn read_at(
+        &mut self,
+        pixels: &[u8],
+        width: usize,
+        height: usize,
+        hand: Rect,
+    ) -> Result<Scores<'_>> {
+        self.reader.read(pixels, width, height, hand)
+    }
+
+    /// The hand's box in a frame, where there is one that can be cropped.
+    fn find(&mut self, frame: &Frame) -> Option<Rect> {
+        let HandPlace::Guide(hand) = self.options.place;
+        let scale = self.model().metadata().preprocessing.crop_scale;
+        let square = hand.square(scale, frame.width, frame.height);
+        crop::can_crop(square, frame.width, frame.height).then_some(hand)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Metadata, NOTHING, Preprocessing};
+    use crate::train::export::to_f32;
+    use crate::train::graph::{Conv, Dense, Graph};
+    use prost::Message;
+
+    /// Reads "R" from red, "G" from green and nothing from blue.
+    fn recognizer(guide: Rect) -> Recognizer {
+        let same = vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
+        let mut graph = Graph::new(16).unwrap();
+        let conv = Conv::new(3, 3, 1, same.clone());
+        let x = graph.conv("colour", graph.image(), conv).unwrap();
+        let x = graph.global_average_pool("mean", x).unwrap();
+        let x = graph.dense("head", x, Dense::new(3, 3, same)).unwrap();
+        graph.output("logits", x).unwrap();
+        let labels = ["R", "G", NOTHING].map(String::from).to_vec();
+        let props = Metadata::new(labels, Preprocessing::new(16, 1.35)).to_props();
+        let bytes = to_f32(&graph, &props.unwrap()).unwrap().encode_to_vec();
+        let options = RecognizerOptions {
+            threshold: THRESHOLD,
+            place: HandPlace::Guide(guide),
+        };
+        Recognizer::new(Model::from_bytes("colours", &bytes).unwrap(), options)
+    }
+
+    /// Red on the left, green on the right, blue below.
+    fn frame() -> Frame {
+        let mut frame = Frame::empty();
+        frame.seq = 7;
+        frame.resize(64, 48);
+        for (i, pixel) in frame.pixels.chunks_exact_mut(3).enumerate() {
+            let colour = match (i % 64, i / 64) {
+                (_, 24..) => [0, 0, 255],
+                (..32, _) => [255, 0, 0],
+                _ => [0, 255, 0],
+            };
+            pixel.copy_from_slice(&colour);
+        }
+        frame
+    }
+
+    fn rect(x0: f32, y0: f32, x1: f32, y1: f32) -> Rect {
+        Rect { x0, y0, x1, y1 }
+    }
+
+    #[test]
+    fn the_letter_in_the_guide_box_is_read_and_the_box_can_be_moved() {
+        let left = rect(0.1, 0.1, 0.35, 0.4);
+        let mut recognizer = recognizer(left);
+        let reading = recognizer.read(&frame()).unwrap();
+        assert_eq!(reading.letter.as_deref(), Some("R"));
+        assert_eq!((reading.seq, reading.hand), (7, Some(left)));
+        assert_eq!(&*reading.top[0].0, "R");
+        assert_eq!(reading.top[0].1, reading.confidence);
+
+        recognizer.set_guide(rect(0.65, 0.1, 0.9, 0.4));
+        let reading = recognizer.read(&frame()).unwrap();
+        assert_eq!(reading.letter.as_deref(), Some("G"));
+
+        recognizer.set_guide(rect(0.4, 0.65, 0.6, 0.95));
+        let reading = recognizer.read(&frame()).unwrap();
+        assert_eq!(reading.letter, None);
+        assert_eq!(&*reading.top[0].0, NOTHING);
+    }
+
+    #[test]
+    fn a_guide_box_outside_the_frame_holds_no_hand() {
+        let reading = recognizer(rect(2.0, 0.1, 2.2, 0.3)).read(&frame()).unwrap();
+        assert_eq!((reading.letter, reading.hand), (None, None));
+        assert!(reading.top.is_empty());
+    }
 }
