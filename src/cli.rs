@@ -1,11 +1,14 @@
 //! The command line: what the programs can be asked, and which code answers.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+
+use crate::eval::{EvalArgs, eval};
+use crate::predict::{PredictArgs, predict};
 
 /// Names the American Sign Language fingerspelling letters that somebody signs before a camera.
 ///
@@ -24,7 +27,12 @@ pub struct Cli {
 
 /// Everything but watching live.
 #[derive(Debug, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Print every letter's probability for pictures.
+    Predict(PredictArgs),
+    /// Measure how many letters of a labelled folder are read right, signer by signer.
+    Eval(EvalArgs),
+}
 
 /// Where to watch, and where to.
 #[derive(Debug, Args)]
@@ -42,9 +50,19 @@ impl Cli {
     pub fn run(self) -> Result<()> {
         start_logging();
         match self.command {
-            Some(command) => match command {},
+            Some(Command::Predict(args)) => print(&predict(&args)?),
+            Some(Command::Eval(args)) => print(&eval(&args)?),
             None => Ok(()),
         }
+    }
+}
+
+/// Writes to stdout. A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to the standard output"),
     }
 }
 

@@ -20,12 +20,16 @@
 //! - [`sink`]: where readings and pictures go.
 //! - [`stats`]: times per stage, rates, drops.
 //! - [`live`]: the threads, wired together.
+//! - [`files`]: files written whole or not at all.
+//! - [`predict`], [`eval`]: the commands that read picture files.
 //! - [`cli`]: the command line.
-//! - `train` (feature `train`): makes the models.
+//! - [`train`]: makes the models; what learns needs the feature `train`.
 //!
 //! Dependencies point one way: `frame` ◀ `source`, `recognize`, `overlay`, `sink` ◀ `live` ◀ `cli`.
 
 pub mod cli;
+pub mod eval;
+pub mod files;
 pub mod frame;
 pub mod int8;
 pub mod live;
@@ -33,9 +37,9 @@ pub mod mailbox;
 pub mod model;
 pub mod overlay;
 pub mod picture;
+pub mod predict;
 pub mod recognize;
 pub mod sink;
 pub mod source;
 pub mod stats;
-#[cfg(feature = "train")]
 pub mod train;

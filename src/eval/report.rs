@@ -1,0 +1,290 @@
+//! What was read right and wrong, for people and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::folder::Labelled;
+use super::is_no_letter;
+
+/// Letters that are movements: a picture of their hand's shape alone says little.
+const MOVING: [&str; 2] = ["J", "Z"];
+
+/// Confusions that are printed for people.
+const SHOWN_CONFUSIONS: usize = 12;
+
+/// What became of one picture.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Outcome {
+    /// No hand was found.
+    NoHand,
+    /// A hand was read.
+    Read {
+        /// The most probable label, `nothing` included.
+        label: String,
+        /// Whether it is a letter that is probable enough to be shown.
+        shown: bool,
+    },
+}
+
+/// Accuracies are shares in 0..1; `None`, null in JSON, where there is nothing to take a share of.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// Mean over signers of the letters without J and Z.
+    static24_mean: Option<f64>,
+    /// The worst signer's.
+    static24_worst: Option<f64>,
+    /// Mean over signers of all letters.
+    all26_mean: Option<f64>,
+    /// Share of pictures without a letter that are shown as one.
+    false_letters: Option<f64>,
+    signers: BTreeMap<String, Signer>,
+    /// What was signed, what was read, how often; most often first.
+    confusions: Vec<(String, String, usize)>,
+}
+
+#[derive(Debug, Serialize)]
+struct Signer {
+    /// Pictures of this signer, those without a letter included.
+    frames: usize,
+    static24: Option<f64>,
+    all26: Option<f64>,
+    /// Pictures of letters in which no hand was found; each counts as wrong.
+    no_hand: usize,
+}
+
+/// Right ones of all.
+#[derive(Debug, Default, Clone, Copy)]
+struct Share {
+    right: usize,
+    all: usize,
+}
+
+impl Share {
+    fn count(&mut self, right: bool) {
+        self.right += usize::from(right);
+        self.all += 1;
+    }
+
+    fn value(self) -> Option<f64> {
+        (self.all > 0).then(|| self.right as f64 / self.all as f64)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    frames: usize,
+    static24: Share,
+    all26: Share,
+    no_hand: usize,
+}
+
+impl Report {
+    /// Counts what became of each picture.
+    pub(super) fn new(pictures: &[Labelled], outcomes: &[Outcome]) -> Self {
+        let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
+        let mut false_letters = Share::default();
+        let mut confusions: BTreeMap<(String, String), usize> = BTreeMap::new();
+        for (picture, outcome) in pictures.iter().zip(outcomes) {
+            let tally = tallies.entry(picture.signer.to_string()).or_default();
+            tally.frames += 1;
+            if is_no_letter(&picture.label) {
+                false_letters.count(matches!(outcome, Outcome::Read { shown: true, .. }));
+                continue;
+            }
+            let right = match outcome {
+                Outcome::NoHand => {
+                    tally.no_hand += 1;
+                    false
+                }
+                Outcome::Read { label, .. } => {
+                    let right = **label == *picture.label;
+                    if !right {
+                        let pair = (picture.label.to_string(), label.clone());
+                        *confusions.entry(pair).or_default() += 1;
+                    }
+                    right
+                }
+            };
+            tally.all26.count(right);
+            if !MOVING.contains(&&*picture.label) {
+                tally.static24.count(right);
+            }
+        }
+        let mut confusions: Vec<_> = confusions
+            .into_iter()
+            .map(|((signed, read), count)| (signed, read, count))
+            .collect();
+        confusions.sort_by_key(|&(.., count)| std::cmp::Reverse(count));
+        let signers: BTreeMap<String, Signer> = tallies
+            .into_iter()
+            .map(|(name, tally)| (name, Signer::from(tally)))
+            .collect();
+        let static24: Vec<f64> = signers.values().filter_map(|s| s.static24).collect();
+        let all26: Vec<f64> = signers.values().filter_map(|s| s.all26).collect();
+        Report {
+            static24_mean: mean(&static24),
+            static24_worst: static24.iter().copied().min_by(f64::total_cmp),
+            all26_mean: mean(&all26),
+            false_letters: false_letters.value(),
+            signers,
+            confusions,
+        }
+    }
+
+    /// The report for people.
+    pub(super) fn table(&self) -> String {
+        let names = self.signers.keys().map(|name| name.chars().count());
+        let width = names.max().unwrap_or(0).max("signer".len());
+        let mut text = String::new();
+        let mut line = |name: &str, columns: [&str; 4]| {
+            let [frames, static24, all26, no_hand] = columns;
+            let row =
+                format!("{name:<width$}  {frames:>6}  {static24:>9}  {all26:>7}  {no_hand:>7}");
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{}", row.trim_end());
+        };
+        line("signer", ["frames", "static 24", "all 26", "no hand"]);
+        for (name, signer) in &self.signers {
+            let columns = [
+                signer.frames.to_string(),
+                percent(signer.static24),
+                percent(signer.all26),
+                signer.no_hand.to_string(),
+            ];
+            line(name, columns.each_ref().map(String::as_str));
+        }
+        line(
+            "mean",
+            [
+                "",
+                &percent(self.static24_mean),
+                &percent(self.all26_mean),
+                "",
+            ],
+        );
+        line("worst", ["", &percent(self.static24_worst), "", ""]);
+        let _ = writeln!(
+            text,
+            "\nshown as a letter though none was signed: {}",
+            percent(self.false_letters)
+        );
+        if !self.confusions.is_empty() {
+            let most = self.confusions.iter().take(SHOWN_CONFUSIONS);
+            let most: Vec<String> = most
+                .map(|(signed, read, count)| format!("{signed} as {read} {count}"))
+                .collect();
+            let _ = writeln!(text, "most often misread: {}", most.join(", "));
+        }
+        text
+    }
+}
+
+impl From<Tally> for Signer {
+    fn from(tally: Tally) -> Self {
+        Signer {
+            frames: tally.frames,
+            static24: tally.static24.value(),
+            all26: tally.all26.value(),
+            no_hand: tally.no_hand,
+        }
+    }
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Signer, label, and what was read and whether it was shown; `None` where no hand was found.
+    type Row<'a> = (&'a str, &'a str, Option<(&'a str, bool)>);
+
+    fn report(rows: &[Row<'_>]) -> Report {
+        let pictures: Vec<Labelled> = rows
+            .iter()
+            .map(|&(signer, label, _)| Labelled {
+                path: "drawn.png".into(),
+                signer: signer.into(),
+                label: label.into(),
+            })
+            .collect();
+        let outcomes: Vec<Outcome> = rows
+            .iter()
+            .map(|&(.., read)| match read {
+                None => Outcome::NoHand,
+                Some((label, shown)) => Outcome::Read {
+                    label: label.into(),
+                    shown,
+                },
+            })
+            .collect();
+        Report::new(&pictures, &outcomes)
+    }
+
+    #[test]
+    fn signers_count_alike_however_many_pictures_they_have() {
+        let report = report(&[
+            ("ann", "A", Some(("A", true))),
+            ("bob", "A", Some(("B", true))),
+            ("bob", "A", Some(("B", true))),
+            ("bob", "B", Some(("B", true))),
+            ("bob", "B", None),
+        ]);
+        assert_eq!(report.static24_mean, Some(0.625));
+        assert_eq!(report.static24_worst, Some(0.25));
+        assert_eq!(report.signers["bob"].no_hand, 1);
+        assert_eq!(report.confusions, [("A".into(), "B".into(), 2)]);
+    }
+
+    #[test]
+    fn moving_letters_count_only_among_all_26() {
+        let report = report(&[
+            ("ann", "A", Some(("A", true))),
+            ("ann", "J", Some(("I", true))),
+        ]);
+        assert_eq!(report.static24_mean, Some(1.0));
+        assert_eq!(report.all26_mean, Some(0.5));
+    }
+
+    #[test]
+    fn a_letter_read_as_nothing_is_wrong_and_nothing_read_as_a_letter_is_false() {
+        let report = report(&[
+            ("ann", "A", Some(("nothing", false))),
+            ("ann", "other", Some(("B", true))),
+            ("ann", "nothing", Some(("B", false))),
+            ("ann", "nothing", None),
+            ("ann", "other", Some(("nothing", false))),
+        ]);
+        assert_eq!(report.static24_mean, Some(0.0));
+        assert_eq!(report.false_letters, Some(0.25));
+        assert_eq!(report.signers["ann"].frames, 5);
+        assert_eq!(report.signers["ann"].no_hand, 0);
+    }
+
+    #[test]
+    fn the_json_has_exactly_the_fields_that_other_tools_rely_on() {
+        let report = report(&[("ann", "M", Some(("N", true)))]);
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({
+                "static24_mean": 0.0,
+                "static24_worst": 0.0,
+                "all26_mean": 0.0,
+                "false_letters": null,
+                "signers": {
+                    "ann": {"frames": 1, "static24": 0.0, "all26": 0.0, "no_hand": 0}
+                },
+                "confusions": [["M", "N", 1]],
+            })
+        );
+    }
+}

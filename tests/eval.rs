@@ -1,0 +1,230 @@
+//! `signcam eval`, as a user meets it.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use common::{BLUE, GREEN, RED, colour_model, paint, signcam};
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Two signers' pictures, each hand in the same box, blue around it; and a table of the boxes.
+struct Data {
+    folder: TempDir,
+}
+
+impl Data {
+    fn new() -> Self {
+        let data = Data {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        colour_model(data.path());
+        let rows = [
+            ("ann/A/0.png", RED, "dev"),
+            ("ann/A/1.png", RED, "dev"),
+            ("ann/B/0.png", RED, "dev"),
+            ("ann/nothing/0.png", BLUE, "dev"),
+            ("ann/other/0.png", GREEN, "dev"),
+            ("bob/A/0.png", GREEN, "train"),
+            ("bob/B/0.png", GREEN, "train"),
+        ];
+        let mut table = String::from("path,signer,split,label,x0,y0,x1,y1\n");
+        for (path, colour, split) in rows {
+            paint(&data.path().join("frames").join(path), colour, BLUE);
+            let mut names = path.split('/');
+            let (signer, label) = (names.next().unwrap(), names.next().unwrap());
+            table += &format!("frames/{path},{signer},{split},{label},0.52,0.3,0.85,0.7\n");
+        }
+        paint(&data.path().join("frames/ann/A/2.png"), RED, BLUE);
+        table += "frames/ann/A/2.png,ann,dev,A,,,,\n";
+        fs::write(data.path().join("frames.csv"), table).unwrap();
+        data
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn eval(&self, folder: &str) -> Command {
+        let mut command = signcam();
+        command.arg("eval").arg(self.path().join(folder));
+        command.arg("--model").arg(self.path().join("colours.onnx"));
+        command
+    }
+
+    fn with_boxes(&self, folder: &str, table: &str) -> Command {
+        let mut command = self.eval(folder);
+        command.arg("--boxes").arg(self.path().join(table));
+        command
+    }
+}
+
+fn json_of(command: &mut Command) -> Value {
+    let output = command.arg("--json").assert().success().stderr("");
+    serde_json::from_slice(&output.get_output().stdout).unwrap()
+}
+
+#[test]
+fn boxes_are_read_and_signers_are_judged_one_by_one() {
+    let data = Data::new();
+    let report = json_of(&mut data.with_boxes("frames", "frames.csv"));
+    assert_eq!(
+        report,
+        json!({
+            "static24_mean": 0.5,
+            "static24_worst": 0.5,
+            "all26_mean": 0.5,
+            "false_letters": 0.5,
+            "signers": {
+                "ann": {"frames": 6, "static24": 0.5, "all26": 0.5, "no_hand": 1},
+                "bob": {"frames": 2, "static24": 0.5, "all26": 0.5, "no_hand": 0},
+            },
+            "confusions": [["A", "B", 1], ["B", "A", 1]],
+        })
+    );
+}
+
+#[test]
+fn a_split_leaves_the_other_signers_out() {
+    let data = Data::new();
+    let report = json_of(
+        data.with_boxes("frames", "frames.csv")
+            .args(["--split", "train"]),
+    );
+    let signers: Vec<&String> = report["signers"].as_object().unwrap().keys().collect();
+    assert_eq!(signers, ["bob"]);
+    data.with_boxes("frames", "frames.csv")
+        .args(["--split", "typo"])
+        .assert()
+        .code(1)
+        .stderr(contains("frames.csv").and(contains("typo")));
+    data.eval("frames")
+        .args(["--split", "dev"])
+        .assert()
+        .code(2)
+        .stderr(contains("--boxes"));
+}
+
+#[test]
+fn one_signers_folder_is_read_with_the_same_table() {
+    let data = Data::new();
+    let report = json_of(&mut data.with_boxes("frames/bob", "frames.csv"));
+    assert_eq!(report["signers"]["bob"]["static24"], 0.5);
+}
+
+#[test]
+fn a_table_elsewhere_is_matched_by_the_end_of_its_paths() {
+    let data = Data::new();
+    fs::create_dir(data.path().join("tables")).unwrap();
+    fs::rename(
+        data.path().join("frames.csv"),
+        data.path().join("tables/moved.csv"),
+    )
+    .unwrap();
+    let report = json_of(&mut data.with_boxes("frames", "tables/moved.csv"));
+    assert_eq!(report["signers"]["ann"]["no_hand"], 1);
+    assert_eq!(report["signers"]["ann"]["static24"], 0.5);
+}
+
+#[test]
+fn people_get_a_table_with_mean_worst_and_confusions() {
+    let data = Data::new();
+    data.with_boxes("frames", "frames.csv")
+        .assert()
+        .success()
+        .stdout(
+            contains("ann")
+                .and(contains("bob"))
+                .and(contains("mean"))
+                .and(contains("worst"))
+                .and(contains("50.0 %"))
+                .and(contains("A as B 1")),
+        );
+}
+
+#[test]
+fn without_boxes_the_whole_picture_is_read() {
+    let data = Data::new();
+    let whole = data.path().join("whole");
+    paint(&whole.join("A/0.png"), RED, RED);
+    paint(&whole.join("B/0.png"), GREEN, GREEN);
+    paint(&whole.join("B/1.png"), RED, RED);
+    let report = json_of(&mut data.eval("whole"));
+    assert_eq!(report["signers"]["whole"]["frames"], 3);
+    assert_eq!(report["confusions"], json!([["B", "A", 1]]));
+}
+
+#[test]
+fn a_missing_or_empty_folder_is_an_error_that_names_it() {
+    let data = Data::new();
+    fs::create_dir_all(data.path().join("empty/ann/A")).unwrap();
+    for folder in ["absent", "empty"] {
+        data.eval(folder)
+            .assert()
+            .code(1)
+            .stdout("")
+            .stderr(contains(folder));
+    }
+}
+
+#[test]
+fn a_label_that_the_model_does_not_know_is_an_error() {
+    let data = Data::new();
+    paint(&data.path().join("frames/bob/Q/0.png"), RED, BLUE);
+    data.with_boxes("frames", "frames.csv")
+        .assert()
+        .code(1)
+        .stdout("")
+        .stderr(contains("bob/Q").and(contains("A B")));
+}
+
+#[test]
+fn an_unreadable_picture_is_an_error_that_names_it() {
+    let data = Data::new();
+    fs::write(
+        data.path().join("frames/bob/B/0.png"),
+        [0x89, b'P', b'N', b'G'],
+    )
+    .unwrap();
+    data.with_boxes("frames", "frames.csv")
+        .assert()
+        .code(1)
+        .stdout("")
+        .stderr(contains("bob/B/0.png").and(contains("panicked").not()));
+}
+
+#[test]
+fn a_broken_table_is_an_error_that_names_the_line() {
+    let data = Data::new();
+    for (content, parts) in [
+        ("", vec!["path"]),
+        ("path,x0,y0,x1,y1\n", vec!["no rows"]),
+        ("path,x0,y0,x1\na.png,0,0,1\n", vec!["y1"]),
+        (
+            "path,x0,y0,x1,y1\na.png,0,0,1,1\nb.png,0,zero,1,1\n",
+            vec!["line 3", "zero"],
+        ),
+        ("path,x0,y0,x1,y1\na.png,0.9,0,0.1,1\n", vec!["line 2"]),
+        ("path,x0,y0,x1,y1\na.png,0,0\n", vec!["line"]),
+        ("path,x0,y0,x1,y1\nelsewhere.png,0,0,1,1\n", vec!["row"]),
+    ] {
+        fs::write(data.path().join("broken.csv"), content).unwrap();
+        let output = data
+            .with_boxes("frames", "broken.csv")
+            .assert()
+            .code(1)
+            .stdout("");
+        let message = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+        for part in parts.iter().chain(&["broken.csv"]) {
+            assert!(message.contains(part), "no {part:?} in {message:?}");
+        }
+    }
+    data.with_boxes("frames", "absent.csv")
+        .assert()
+        .code(1)
+        .stderr(contains("absent.csv"));
+}
