@@ -172,6 +172,7 @@ pub fn sum_pixels(source: &[u8], sums: &mut [i32]) {
 /// Products of a vector with the rows of a matrix.
 #[inline(always)]
 pub fn dense(source: &[u8], weights: &[i8], sums: &mut [i32]) {
+    sums.fill(0);
     for (sum, weights) in sums
         .iter_mut()
         .zip(weights.chunks_exact(source.len().max(1)))

@@ -69,7 +69,7 @@ fn families() -> impl Iterator<Item = Isa> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_family_convolves_by_definition(
