@@ -4,6 +4,10 @@
 //! - [`store`]: decoded pictures, kept in memory up to a budget.
 //! - [`augment`]: from a picture and a hand box to a network's input, varied for training.
 //! - [`loader`]: batches, made ahead by threads, the same ones for the same seed and step.
+//! - [`kernels`], [`block`]: the network's building block with its own backward pass.
+//! - [`mobilenet`], [`letter`]: the networks.
+//! - [`trainer`]: optimisation steps, weight averaging, checkpoints.
+//! - [`fit`]: trains a letter network and judges it.
 //! - [`graph`]: a trained network as plain arrays, batch normalisation folded.
 //! - [`sketch`]: networks of published shapes with random weights, for tests and benches.
 //! - [`quantize`]: ranges of activations from training pictures, and int8 weights.
@@ -15,15 +19,39 @@
 #[cfg(feature = "train")]
 pub mod augment;
 #[cfg(feature = "train")]
+pub mod block;
+#[cfg(feature = "train")]
 pub mod dataset;
 #[cfg(feature = "train")]
 #[doc(hidden)]
 pub mod drawn;
 pub mod export;
+#[cfg(feature = "train")]
+pub mod fit;
 pub mod graph;
 #[cfg(feature = "train")]
+pub mod kernels;
+#[cfg(feature = "train")]
+pub mod letter;
+#[cfg(feature = "train")]
 pub mod loader;
+#[cfg(feature = "train")]
+pub mod mobilenet;
 pub mod quantize;
 pub mod sketch;
 #[cfg(feature = "train")]
 pub mod store;
+#[cfg(feature = "train")]
+pub mod trainer;
+
+/// A tensor's values in row-major order.
+///
+/// # Errors
+/// When they cannot be read from the device.
+#[cfg(feature = "train")]
+fn values<const D: usize>(tensor: burn::tensor::Tensor<D>) -> anyhow::Result<Vec<f32>> {
+    tensor
+        .into_data()
+        .try_into_vec::<f32>()
+        .map_err(|error| anyhow::anyhow!("cannot read a tensor from its device: {error:?}"))
+}

@@ -1,0 +1,471 @@
+//! Convolution, batch normalisation and ReLU6 as one block with its own backward pass, for CPUs.
+//!
+//! Activations are NHWC (`images x height x width x channels`), so that a pointwise convolution is
+//! a plain matrix product and a depthwise one a loop over channel vectors. The block's passes are
+//! arranged so that what a convolution wrote is summed while it is still in cache, and so that the
+//! gradient of a convolution's output exists only a cache-sized piece at a time.
+//!
+//! Work is split into a fixed number of parts, whatever the number of threads, and the parts' sums
+//! are added in order: a run gives the same bytes on one core and on sixteen.
+
+mod buffers;
+mod depthwise;
+mod gemm;
+mod norm;
+mod vectorized;
+
+use std::cell::RefCell;
+
+use rayon::prelude::*;
+
+pub use buffers::{recycle, take};
+pub use depthwise::Plane;
+pub use norm::{Affine, EPSILON, Sums};
+
+use gemm::{Matrix, multiply};
+use norm::{accumulate, gradient, normalize, normalize_in_place, parameter_gradients};
+
+/// Parts that a batch's images are split into.
+const PARTS: usize = 8;
+
+/// Values of a convolution's output that are worked on at a time: 512 KiB, a part of a core's own cache.
+const PIECE: usize = 128 * 1024;
+
+/// Which convolution a block has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// 1x1 over all channels; weight `out_channels x channels`.
+    Pointwise,
+    /// 3x3 within each channel, zero-padded by one; weight `9 x channels`, taps row by row.
+    Depthwise {
+        /// 1 or 2.
+        stride: usize,
+    },
+    /// 3x3 over all channels with stride 2, zero-padded by one; weight `out_channels x (9 * channels)`,
+    /// taps row by row, channels innermost.
+    Stem,
+}
+
+/// A block: its convolution, the sizes of its input, and whether ReLU6 follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Block {
+    /// The convolution.
+    pub kind: Kind,
+    /// Pictures in the batch.
+    pub images: usize,
+    /// Input rows.
+    pub height: usize,
+    /// Input columns.
+    pub width: usize,
+    /// Input channels.
+    pub channels: usize,
+    /// Output channels; for a depthwise convolution the same as `channels`.
+    pub out_channels: usize,
+    /// Whether the result is clamped to 0..=6.
+    pub relu6: bool,
+}
+
+/// The tensors of a block.
+#[derive(Clone, Copy)]
+pub struct Parameters<'a> {
+    /// The convolution's weight, laid out as its [`Kind`] says.
+    pub weight: &'a [f32],
+    /// Normalisation's factor, one a channel.
+    pub gamma: &'a [f32],
+    /// Normalisation's addend, one a channel.
+    pub beta: &'a [f32],
+}
+
+/// What a training step keeps of a block's forward pass.
+pub struct Forward {
+    /// The block's output.
+    pub z: Vec<f32>,
+    /// The convolution's output.
+    pub y: Vec<f32>,
+    /// Its mean over the batch, one a channel.
+    pub mean: Vec<f32>,
+    /// Its biased variance over the batch, one a channel.
+    pub variance: Vec<f32>,
+}
+
+/// A block's gradients.
+pub struct Gradients {
+    /// Of the input, where it was asked for.
+    pub dx: Option<Vec<f32>>,
+    /// Of the weight, in its layout.
+    pub dweight: Vec<f32>,
+    /// Of gamma.
+    pub dgamma: Vec<f32>,
+    /// Of beta.
+    pub dbeta: Vec<f32>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<[Vec<f32>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
+}
+
+/// Two scratch slices of this thread, contents unspecified.
+fn with_scratch<R>(
+    first: usize,
+    second: usize,
+    work: impl FnOnce(&mut [f32], &mut [f32]) -> R,
+) -> R {
+    SCRATCH.with_borrow_mut(|[a, b]| {
+        if a.len() < first {
+            a.resize(first, 0.0);
+        }
+        if b.len() < second {
+            b.resize(second, 0.0);
+        }
+        work(&mut a[..first], &mut b[..second])
+    })
+}
+
+impl Block {
+    /// Output rows.
+    pub fn out_height(&self) -> usize {
+        self.height.div_ceil(self.stride())
+    }
+
+    /// Output columns.
+    pub fn out_width(&self) -> usize {
+        self.width.div_ceil(self.stride())
+    }
+
+    /// Values in the output.
+    pub fn output_len(&self) -> usize {
+        self.images * self.out_image()
+    }
+
+    fn stride(&self) -> usize {
+        match self.kind {
+            Kind::Pointwise => 1,
+            Kind::Depthwise { stride } => stride,
+            Kind::Stem => 2,
+        }
+    }
+
+    fn in_image(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+
+    fn out_image(&self) -> usize {
+        self.out_height() * self.out_width() * self.out_channels
+    }
+
+    fn part_images(&self) -> usize {
+        self.images.div_ceil(PARTS).max(1)
+    }
+
+    fn plane(&self, stride: usize) -> Plane {
+        Plane {
+            height: self.height,
+            width: self.width,
+            channels: self.channels,
+            stride,
+        }
+    }
+
+    /// The numbers of input and output values that are worked on together: some rows of a
+    /// pointwise convolution, a whole picture of the others.
+    fn piece(&self) -> (usize, usize) {
+        match self.kind {
+            Kind::Pointwise => {
+                let rows = (PIECE / self.channels.max(self.out_channels)).max(16);
+                (rows * self.channels, rows * self.out_channels)
+            }
+            _ => (self.in_image(), self.out_image()),
+        }
+    }
+
+    /// The convolution of one piece.
+    fn convolve(&self, x: &[f32], weight: &[f32], y: &mut [f32]) {
+        match self.kind {
+            Kind::Pointwise => {
+                let weight = Matrix::new(weight, self.channels).transposed();
+                multiply(y, Matrix::new(x, self.channels), weight, false);
+            }
+            Kind::Depthwise { stride } => depthwise::forward(self.plane(stride), x, weight, y),
+            Kind::Stem => {
+                let taps = 9 * self.channels;
+                let rows = self.out_height() * self.out_width();
+                with_scratch(0, rows * taps, |_, columns| {
+                    self.unfold(x, columns);
+                    let weight = Matrix::new(weight, taps).transposed();
+                    multiply(y, Matrix::new(columns, taps), weight, false);
+                });
+            }
+        }
+    }
+
+    /// The 3x3 neighbourhoods with stride 2 of one picture, a row each, zeroes outside.
+    fn unfold(&self, x: &[f32], columns: &mut [f32]) {
+        let (channels, width) = (self.channels, self.width);
+        let mut taps = columns.chunks_exact_mut(channels);
+        for oy in 0..self.out_height() {
+            for ox in 0..self.out_width() {
+                for tap in 0..9 {
+                    let (row, column) = (oy * 2 + tap / 3, ox * 2 + tap % 3);
+                    let Some(out) = taps.next() else { return };
+                    if (1..=self.height).contains(&row) && (1..=width).contains(&column) {
+                        let at = ((row - 1) * width + column - 1) * channels;
+                        out.copy_from_slice(&x[at..at + channels]);
+                    } else {
+                        out.fill(0.0);
+                    }
+                }
+            }
+        }
+    }
+
+    fn check(&self, x: &[f32], parameters: &Parameters) {
+        let weights = match self.kind {
+            Kind::Pointwise => self.out_channels * self.channels,
+            Kind::Depthwise { .. } => {
+                assert_eq!(self.channels, self.out_channels, "depthwise channels");
+                9 * self.channels
+            }
+            Kind::Stem => self.out_channels * 9 * self.channels,
+        };
+        assert_eq!(x.len(), self.images * self.in_image(), "input size");
+        assert_eq!(parameters.weight.len(), weights, "weight size");
+        assert_eq!(parameters.gamma.len(), self.out_channels, "gamma size");
+        assert_eq!(parameters.beta.len(), self.out_channels, "beta size");
+    }
+
+    /// The forward pass of a training step: normalises with the batch's own statistics.
+    ///
+    /// # Panics
+    /// When a slice's length is not what the block's sizes say.
+    pub fn forward(&self, x: &[f32], parameters: Parameters, residual: Option<&[f32]>) -> Forward {
+        self.check(x, &parameters);
+        let part = self.part_images();
+        let (piece_in, piece_out) = self.piece();
+        let mut y = take(self.output_len());
+        let sums: Vec<Sums> = y
+            .par_chunks_mut(part * self.out_image())
+            .zip(x.par_chunks(part * self.in_image()))
+            .map(|(y, x)| {
+                let mut sums = Sums::new(self.out_channels);
+                for (y, x) in y.chunks_mut(piece_out).zip(x.chunks(piece_in)) {
+                    self.convolve(x, parameters.weight, y);
+                    sums.add_moments(y);
+                }
+                sums
+            })
+            .collect();
+        let sums = merged(sums, self.out_channels);
+        let rows = (self.output_len() / self.out_channels) as f64;
+        let mean: Vec<f32> = sums.first.iter().map(|sum| (sum / rows) as f32).collect();
+        let variance: Vec<f32> = (sums.first.iter().zip(&sums.second))
+            .map(|(sum, squares)| (squares / rows - (sum / rows).powi(2)).max(0.0) as f32)
+            .collect();
+        let affine = Affine::new(
+            parameters.gamma,
+            parameters.beta,
+            &mean,
+            &variance,
+            self.relu6,
+        );
+        let mut z = take(self.output_len());
+        let chunk = part * self.out_image();
+        z.par_chunks_mut(chunk)
+            .zip(y.par_chunks(chunk))
+            .enumerate()
+            .for_each(|(index, (z, y))| {
+                normalize(&affine, y, z);
+                if let Some(residual) = residual {
+                    accumulate(z, &residual[index * chunk..]);
+                }
+            });
+        Forward {
+            z,
+            y,
+            mean,
+            variance,
+        }
+    }
+
+    /// The forward pass with given statistics, as after training: keeps nothing.
+    ///
+    /// # Panics
+    /// When a slice's length is not what the block's sizes say.
+    pub fn forward_fixed(
+        &self,
+        x: &[f32],
+        parameters: Parameters,
+        mean: &[f32],
+        variance: &[f32],
+        residual: Option<&[f32]>,
+    ) -> Vec<f32> {
+        self.check(x, &parameters);
+        let affine = Affine::new(
+            parameters.gamma,
+            parameters.beta,
+            mean,
+            variance,
+            self.relu6,
+        );
+        let part = self.part_images();
+        let (piece_in, piece_out) = self.piece();
+        let mut z = take(self.output_len());
+        let chunk = part * self.out_image();
+        z.par_chunks_mut(chunk)
+            .zip(x.par_chunks(part * self.in_image()))
+            .enumerate()
+            .for_each(|(index, (z, x))| {
+                for (z, x) in z.chunks_mut(piece_out).zip(x.chunks(piece_in)) {
+                    self.convolve(x, parameters.weight, z);
+                    normalize_in_place(&affine, z);
+                }
+                if let Some(residual) = residual {
+                    accumulate(z, &residual[index * chunk..]);
+                }
+            });
+        z
+    }
+
+    /// The backward pass: gradients from `dz`, the output's gradient. The residual's gradient is
+    /// `dz` itself.
+    ///
+    /// # Panics
+    /// When a slice's length is not what the block's sizes say.
+    #[allow(clippy::too_many_arguments)]
+    pub fn backward(
+        &self,
+        x: &[f32],
+        y: &[f32],
+        mean: &[f32],
+        variance: &[f32],
+        parameters: Parameters,
+        dz: &[f32],
+        want_dx: bool,
+    ) -> Gradients {
+        self.check(x, &parameters);
+        assert_eq!(dz.len(), self.output_len(), "gradient size");
+        assert_eq!(y.len(), self.output_len(), "output size");
+        let affine = Affine::new(
+            parameters.gamma,
+            parameters.beta,
+            mean,
+            variance,
+            self.relu6,
+        );
+        let part = self.part_images();
+        let chunk = part * self.out_image();
+        let sums: Vec<Sums> = y
+            .par_chunks(chunk)
+            .zip(dz.par_chunks(chunk))
+            .map(|(y, dz)| {
+                let mut sums = Sums::new(self.out_channels);
+                sums.add_gradient(&affine, y, dz);
+                sums
+            })
+            .collect();
+        let sums = merged(sums, self.out_channels);
+        let rows = self.output_len() / self.out_channels;
+        let (dgamma, dbeta, constants) =
+            parameter_gradients(&sums, rows, &affine.scale, mean, variance);
+
+        let (piece_in, piece_out) = self.piece();
+        let in_part = part * self.in_image();
+        let work = |x: &[f32], y: &[f32], dz: &[f32], mut dx: Option<&mut [f32]>| {
+            let mut dweight = take(parameters.weight.len());
+            dweight.fill(0.0);
+            for (index, ((x, y), dz)) in x
+                .chunks(piece_in)
+                .zip(y.chunks(piece_out))
+                .zip(dz.chunks(piece_out))
+                .enumerate()
+            {
+                let at = index * piece_in;
+                let dx = dx.as_deref_mut().map(|dx| &mut dx[at..at + x.len()]);
+                let columns = match self.kind {
+                    Kind::Stem => self.out_height() * self.out_width() * 9 * self.channels,
+                    _ => 0,
+                };
+                with_scratch(dz.len(), columns, |dy, columns| {
+                    gradient(&affine, &constants, y, dz, dy);
+                    self.deconvolve(x, dy, parameters.weight, columns, dx, &mut dweight);
+                });
+            }
+            dweight
+        };
+        let (dweights, dx): (Vec<Vec<f32>>, _) = if want_dx && self.kind != Kind::Stem {
+            let mut dx = take(x.len());
+            let dweights = dx
+                .par_chunks_mut(in_part)
+                .zip(x.par_chunks(in_part))
+                .zip(y.par_chunks(chunk))
+                .zip(dz.par_chunks(chunk))
+                .map(|(((dx, x), y), dz)| work(x, y, dz, Some(dx)))
+                .collect();
+            (dweights, Some(dx))
+        } else {
+            let dweights = x
+                .par_chunks(in_part)
+                .zip(y.par_chunks(chunk))
+                .zip(dz.par_chunks(chunk))
+                .map(|((x, y), dz)| work(x, y, dz, None))
+                .collect();
+            (dweights, None)
+        };
+        let mut parts = dweights.into_iter();
+        let mut dweight = parts.next().unwrap_or_default();
+        for part in parts {
+            accumulate(&mut dweight, &part);
+            recycle(part);
+        }
+        Gradients {
+            dx,
+            dweight,
+            dgamma,
+            dbeta,
+        }
+    }
+
+    /// One piece of the convolution's backward pass.
+    fn deconvolve(
+        &self,
+        x: &[f32],
+        dy: &[f32],
+        weight: &[f32],
+        columns: &mut [f32],
+        dx: Option<&mut [f32]>,
+        dweight: &mut [f32],
+    ) {
+        match self.kind {
+            Kind::Pointwise => {
+                let dy = Matrix::new(dy, self.out_channels);
+                let x = Matrix::new(x, self.channels);
+                multiply(dweight, dy.transposed(), x, true);
+                if let Some(dx) = dx {
+                    multiply(dx, dy, Matrix::new(weight, self.channels), false);
+                }
+            }
+            Kind::Depthwise { stride } => {
+                let plane = self.plane(stride);
+                depthwise::weight_gradient(plane, x, dy, dweight);
+                if let Some(dx) = dx {
+                    depthwise::input_gradient(plane, dy, weight, dx);
+                }
+            }
+            Kind::Stem => {
+                self.unfold(x, columns);
+                let dy = Matrix::new(dy, self.out_channels).transposed();
+                multiply(dweight, dy, Matrix::new(columns, 9 * self.channels), true);
+            }
+        }
+    }
+}
+
+fn merged(parts: Vec<Sums>, channels: usize) -> Sums {
+    let mut total = Sums::new(channels);
+    for part in &parts {
+        total.merge(part);
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests;

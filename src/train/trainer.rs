@@ -1,0 +1,397 @@
+//! One optimisation step after the other, whatever the network: learning rates, weight averaging,
+//! checkpoints that continue to the very step.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+/// Learning rates over a run: a linear rise, then half a cosine down to a hundredth (Loshchilov
+/// and Hutter 2017).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Steps of the whole run.
+    pub steps: usize,
+    /// Steps of the rise.
+    pub warmup: usize,
+    /// Highest rate of the backbone.
+    pub backbone: f64,
+    /// Highest rate of all that stands on it.
+    pub head: f64,
+}
+
+impl Schedule {
+    /// The share of the highest rates that step `step` learns with, 0 to 1.
+    pub fn factor(&self, step: usize) -> f64 {
+        if step < self.warmup {
+            return (step + 1) as f64 / self.warmup as f64;
+        }
+        let length = self.steps.saturating_sub(self.warmup).max(1);
+        let progress = ((step - self.warmup) as f64 / length as f64).min(1.0);
+        let cosine = (1.0 + (std::f64::consts::PI * progress).cos()) / 2.0;
+        0.01 + 0.99 * cosine
+    }
+}
+
+/// What a run does besides following gradients.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainerOptions {
+    /// Learning rates.
+    pub schedule: Schedule,
+    /// Decoupled weight decay.
+    pub weight_decay: f32,
+    /// Decay of the exponential average of the weights, below 1; 0 for the last weights themselves.
+    pub average: f32,
+}
+
+/// A network in training.
+pub struct Trainer<M: Module> {
+    net: M,
+    options: TrainerOptions,
+    backbone: Vec<ParamId>,
+    head: Vec<ParamId>,
+    optimizers: [ModuleOptimizer; 2],
+    averaged: Vec<Vec<f32>>,
+    step: usize,
+    note: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Progress {
+    step: usize,
+    note: String,
+    options: TrainerOptions,
+}
+
+const NETWORK: &str = "network.bpk";
+const BACKBONE: &str = "optimizer-backbone.bpk";
+const HEAD: &str = "optimizer-head.bpk";
+const AVERAGE: &str = "average.f32";
+const PROGRESS: &str = "progress.json";
+
+impl<M: Module> Trainer<M> {
+    /// Starts with `net`, on an autodiff device; `backbone` names the parameters that learn with
+    /// the backbone's rate.
+    pub fn new(net: M, backbone: Vec<ParamId>, options: TrainerOptions) -> Self {
+        let head = ids(&net)
+            .into_iter()
+            .filter(|id| !backbone.contains(id))
+            .collect();
+        let optimizer = || {
+            AdamWConfig::new()
+                .with_weight_decay(options.weight_decay)
+                .with_epsilon(1e-8)
+                .init()
+        };
+        let averaged = collect(&net);
+        Trainer {
+            net,
+            options,
+            backbone,
+            head,
+            optimizers: [optimizer(), optimizer()],
+            averaged,
+            step: 0,
+            note: "[]".to_owned(),
+        }
+    }
+
+    /// The network with its newest weights.
+    pub fn net(&self) -> &M {
+        &self.net
+    }
+
+    /// Steps done.
+    pub fn steps_done(&self) -> usize {
+        self.step
+    }
+
+    /// The JSON text kept with checkpoints for whoever drives the run; an empty list at first.
+    pub fn note(&self) -> &str {
+        &self.note
+    }
+
+    /// Replaces the text kept with checkpoints.
+    pub fn set_note(&mut self, note: String) {
+        self.note = note;
+    }
+
+    /// The network with averaged weights, without autodiff: what is judged and exported.
+    pub fn averaged(&self) -> M {
+        let mut fill = Fill {
+            values: self.averaged.iter(),
+        };
+        self.net.valid().map(&mut fill)
+    }
+
+    /// Follows the gradients of `loss`, which came from [`Trainer::net`].
+    pub fn step(&mut self, loss: Tensor<1>) {
+        let factor = self.options.schedule.factor(self.step);
+        let rates = [self.options.schedule.backbone, self.options.schedule.head];
+        let mut grads = loss.backward();
+        for (index, ids) in [&self.backbone, &self.head].into_iter().enumerate() {
+            let grads = GradientsParams::from_params(&mut grads, &self.net, ids);
+            if !grads.is_empty() {
+                let net = self.net.clone();
+                self.net = self.optimizers[index].step(rates[index] * factor, net, grads);
+            }
+        }
+        self.step += 1;
+        // Early on the average forgets faster, so that it leaves the first weights behind.
+        let early = (1 + self.step) as f32 / (10 + self.step) as f32;
+        let decay = self.options.average.min(early);
+        for (average, now) in self.averaged.iter_mut().zip(collect(&self.net)) {
+            for (average, now) in average.iter_mut().zip(now) {
+                *average = decay * *average + (1.0 - decay) * now;
+            }
+        }
+    }
+
+    /// Writes all that a later run needs to go on from here to the folder `path`, which holds
+    /// either the old checkpoint or the new one, whenever the program dies.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let fresh = beside(path, "new");
+        let old = beside(path, "old");
+        let write = || -> Result<()> {
+            remove(&fresh)?;
+            fs::create_dir_all(&fresh)?;
+            self.net.clone().save_file(fresh.join(NETWORK))?;
+            self.optimizers[0].save(fresh.join(BACKBONE))?;
+            self.optimizers[1].save(fresh.join(HEAD))?;
+            let average: Vec<u8> = (self.averaged.iter().flatten())
+                .flat_map(|value| value.to_le_bytes())
+                .collect();
+            fs::write(fresh.join(AVERAGE), average)?;
+            let progress = Progress {
+                step: self.step,
+                note: self.note.clone(),
+                options: self.options,
+            };
+            fs::write(fresh.join(PROGRESS), serde_json::to_vec_pretty(&progress)?)?;
+            remove(&old)?;
+            if path.exists() {
+                fs::rename(path, &old)?;
+            }
+            fs::rename(&fresh, path)?;
+            remove(&old)
+        };
+        write().with_context(|| format!("cannot write the checkpoint {}", path.display()))
+    }
+
+    /// Goes on from the checkpoint in the folder `path`.
+    ///
+    /// # Errors
+    /// When there is none, it is damaged, or it comes from a run with other options.
+    pub fn resume(mut self, path: &Path) -> Result<Self> {
+        let old = beside(path, "old");
+        let path = if path.exists() { path } else { &old };
+        let read = || -> Result<(Progress, Vec<u8>)> {
+            let progress = serde_json::from_slice(&fs::read(path.join(PROGRESS))?)?;
+            Ok((progress, fs::read(path.join(AVERAGE))?))
+        };
+        let tried = || format!("cannot resume from the checkpoint {}", path.display());
+        let (progress, average) = read().with_context(tried)?;
+        ensure!(
+            progress.options == self.options,
+            "{}: its run had other options ({:?}); start anew without --resume, or give the same ones",
+            tried(),
+            progress.options
+        );
+        let expected: usize = self.averaged.iter().map(Vec::len).sum();
+        ensure!(
+            average.len() == 4 * expected,
+            "{}: {AVERAGE} holds {} bytes where {} belong",
+            tried(),
+            average.len(),
+            4 * expected
+        );
+        let mut numbers = average
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
+        for values in &mut self.averaged {
+            for (value, number) in values.iter_mut().zip(&mut numbers) {
+                *value = number;
+            }
+        }
+        let record = burn::store::ModuleRecord::load(path.join(NETWORK)).with_context(tried)?;
+        let before = ids(&self.net);
+        let net = self.net.clone();
+        let result = net.try_load_record(record);
+        self.net = result.map_err(|error| anyhow!("{}: {error}", tried()))?;
+        // Loading gives the parameters the identities they had in the earlier run.
+        let after = ids(&self.net);
+        for id in self.backbone.iter_mut().chain(&mut self.head) {
+            if let Some(at) = before.iter().position(|before| before == id) {
+                *id = after[at];
+            }
+        }
+        let [backbone, head] = self.optimizers;
+        self.optimizers = [
+            backbone.load(path.join(BACKBONE)).with_context(tried)?,
+            head.load(path.join(HEAD)).with_context(tried)?,
+        ];
+        self.step = progress.step;
+        self.note = progress.note;
+        Ok(self)
+    }
+}
+
+fn beside(path: &Path, what: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(what);
+    path.with_file_name(name)
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(())
+}
+
+/// The identities of a module's parameters.
+pub fn ids<M: Module>(module: &M) -> Vec<ParamId> {
+    struct Ids(Vec<ParamId>);
+    impl ModuleVisitor for Ids {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.push(param.id);
+        }
+    }
+    let mut ids = Ids(Vec::new());
+    module.visit(&mut ids);
+    ids.0
+}
+
+fn collect<M: Module>(module: &M) -> Vec<Vec<f32>> {
+    struct Collect(Vec<Vec<f32>>);
+    impl ModuleVisitor for Collect {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let values = super::values(param.val());
+            self.0.push(values.unwrap_or_default());
+        }
+    }
+    let mut collect = Collect(Vec::new());
+    module.visit(&mut collect);
+    collect.0
+}
+
+struct Fill<'a> {
+    values: std::slice::Iter<'a, Vec<f32>>,
+}
+
+impl ModuleMapper for Fill<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let values = self.values.next();
+        param.map(|tensor| match values {
+            None => tensor,
+            Some(values) => {
+                let device: Device = tensor.device();
+                let data = TensorData::new(values.clone(), tensor.dims());
+                Tensor::from_data(data, &device)
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::block::Mode;
+    use crate::train::letter::{HeadOptions, LetterNet};
+    use burn::nn::loss::CrossEntropyLossConfig;
+    use burn::tensor::{Distribution, Int};
+
+    fn trainer(device: &Device) -> Trainer<LetterNet> {
+        let head = HeadOptions {
+            hidden: None,
+            dropout: 0.0,
+            points: false,
+        };
+        let net = LetterNet::new(3, head, device);
+        let backbone = ids(&net.backbone);
+        let options = TrainerOptions {
+            schedule: Schedule {
+                steps: 20,
+                warmup: 2,
+                backbone: 3e-4,
+                head: 3e-3,
+            },
+            weight_decay: 0.01,
+            average: 0.9,
+        };
+        Trainer::new(net, backbone, options)
+    }
+
+    fn steps(trainer: &mut Trainer<LetterNet>, count: usize, device: &Device) -> Vec<f32> {
+        (0..count)
+            .map(|_| {
+                device.seed(trainer.steps_done() as u64);
+                let uniform = Distribution::Uniform(-1.0, 1.0);
+                let noise = Tensor::<4>::random([6, 32, 32, 3], uniform, device);
+                let targets = Tensor::<1, Int>::from_data([0, 1, 2, 0, 1, 2], device);
+                let shade = Tensor::<1>::from_data([-1., 0., 1., -1., 0., 1.], device);
+                let images = noise * 0.2 + shade.reshape([6, 1, 1, 1]);
+                let output = trainer.net().forward(images, Mode::Train, 0);
+                let loss = CrossEntropyLossConfig::new()
+                    .init(device)
+                    .forward(output.logits, targets);
+                let value = loss.clone().into_scalar();
+                trainer.step(loss);
+                value
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_resumed_run_takes_the_very_same_steps() {
+        let device = Device::flex().autodiff();
+        device.seed(2);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint");
+        let mut first = trainer(&device);
+        steps(&mut first, 2, &device);
+        first.save(&path).unwrap();
+        let losses = steps(&mut first, 2, &device);
+        device.seed(77);
+        let mut second = trainer(&device).resume(&path).unwrap();
+        assert_eq!(steps(&mut second, 2, &device), losses);
+        let same = collect(&first.averaged()) == collect(&second.averaged());
+        assert!(same, "the averaged weights differ");
+    }
+
+    #[test]
+    fn a_checkpoint_of_other_options_is_refused() {
+        let device = Device::flex().autodiff();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint");
+        trainer(&device).save(&path).unwrap();
+        let mut other = trainer(&device);
+        other.options.schedule.head = 0.5;
+        let error = other.resume(&path).err().unwrap();
+        assert!(error.to_string().contains("other options"), "{error}");
+        let missing = trainer(&device).resume(&folder.path().join("none"));
+        assert!(missing.err().unwrap().to_string().contains("none"));
+    }
+
+    #[test]
+    fn rates_rise_then_fall() {
+        let schedule = Schedule {
+            steps: 100,
+            warmup: 10,
+            backbone: 1.0,
+            head: 1.0,
+        };
+        assert!(schedule.factor(0) < schedule.factor(9));
+        assert_eq!(schedule.factor(9), 1.0);
+        assert!(schedule.factor(50) < schedule.factor(20));
+        assert!(schedule.factor(100) < 0.02);
+    }
+}
