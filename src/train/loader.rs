@@ -15,10 +15,9 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::frame::{Rect, Square};
-use crate::picture::Picture;
 use crate::train::augment::{Augmenter, Backdrop, CropPoints, Recipe, Subject};
 use crate::train::dataset::{Dataset, Split};
-use crate::train::store::{PictureFile, PictureStore};
+use crate::train::store::{Kept, PictureFile, PictureStore};
 
 pub use sampler::Balance;
 use sampler::{Pick, Sampler};
@@ -74,16 +73,23 @@ pub struct Loader {
     val: Vec<usize>,
     threads: ThreadPool,
     /// Those that vary and are not at work, with their buffers.
-    idle: Mutex<Vec<Augmenter>>,
+    idle: Mutex<Vec<Augmenters>>,
 }
 
-/// What makes a crop.
+/// How a batch's crops are varied.
 #[derive(Debug, Clone, Copy)]
 enum Varied {
     /// Training: by the recipe.
     Yes,
     /// Validation: as live.
     No,
+}
+
+/// Those that make crops, with their buffers.
+#[derive(Debug)]
+struct Augmenters {
+    samples: Augmenter,
+    surroundings: Augmenter,
 }
 
 impl Loader {
@@ -221,11 +227,11 @@ impl Loader {
                 .par_chunks_exact_mut(bytes)
                 .zip(picks)
                 .map(|(image, &(at, pick))| {
-                    let mut augmenter = self.augmenter(varied);
+                    let mut augmenters = self.augmenters(varied);
                     let mut rng = seeded(self.options.seed, at);
-                    let made = self.make_one(pick, &mut augmenter, &mut rng, image);
+                    let made = self.make_one(pick, &mut augmenters, &mut rng, image);
                     if let Varied::Yes = varied {
-                        self.idle().push(augmenter);
+                        self.idle().push(augmenters);
                     }
                     made
                 })
@@ -249,8 +255,11 @@ impl Loader {
         Ok(batch)
     }
 
-    fn augmenter(&self, varied: Varied) -> Augmenter {
-        let fresh = |recipe: &Recipe| Augmenter::new(recipe.clone(), self.options.size);
+    fn augmenters(&self, varied: Varied) -> Augmenters {
+        let fresh = |recipe: &Recipe| Augmenters {
+            samples: Augmenter::new(recipe.clone(), self.options.size),
+            surroundings: Augmenter::new(recipe.for_surroundings(), self.options.size),
+        };
         match varied {
             Varied::No => fresh(&Recipe::NONE),
             Varied::Yes => {
@@ -260,17 +269,21 @@ impl Loader {
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Augmenter>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Augmenters>> {
         self.idle.lock().unwrap_or_else(|held| held.into_inner())
     }
 
     fn make_one(
         &self,
         pick: Pick,
-        augmenter: &mut Augmenter,
+        augmenters: &mut Augmenters,
         rng: &mut StdRng,
         image: &mut [u8],
     ) -> Result<Made> {
+        let Augmenters {
+            samples,
+            surroundings,
+        } = augmenters;
         let made = |class: usize, sample, points| Made {
             target: class as i32,
             sample,
@@ -278,24 +291,26 @@ impl Loader {
         };
         match pick {
             Pick::Room(nothing) => {
-                augmenter.draw_room(rng, image)?;
+                surroundings.draw_room(rng, image)?;
                 Ok(made(nothing, None, None))
             }
             Pick::Scene(scene, nothing) => {
-                let picture = self.scene(scene)?;
+                let kept = self.scene(scene)?;
+                let picture = &kept.picture;
                 let hand = self.dataset.scenes[scene].hand;
-                let square = negatives::away_from(hand, &picture, self.options.crop_scale, rng);
+                let square = negatives::away_from(hand, picture, self.options.crop_scale, rng);
                 let Some(square) = square else {
                     // The hand fills the frame.
-                    augmenter.draw_room(rng, image)?;
+                    surroundings.draw_room(rng, image)?;
                     return Ok(made(nothing, None, None));
                 };
                 let subject = Subject {
-                    picture: &picture,
+                    picture,
                     square,
                     points: None,
+                    cut_out: false,
                 };
-                augmenter
+                surroundings
                     .crop(&subject, None, rng, image)
                     .with_context(|| {
                         format!("cannot crop {}", self.dataset.scenes[scene].path.display())
@@ -304,14 +319,18 @@ impl Loader {
             }
             Pick::Sample(index) => {
                 let sample = &self.dataset.samples[index];
-                let picture = self.pictures.get(index)?;
+                let kept = self.pictures.get(index)?;
+                let points = sample
+                    .points
+                    .map(|points| points.map(|point| kept.place_point(point)));
                 let subject = Subject {
-                    picture: &picture,
-                    square: self.square(sample.hand, &picture),
-                    points: sample.points.as_ref(),
+                    picture: &kept.picture,
+                    square: self.square(sample.hand, &kept),
+                    points: points.as_ref(),
+                    cut_out: kept.cut_out,
                 };
                 let points = self
-                    .crop_sample(&subject, augmenter, rng, image)
+                    .crop_sample(&subject, samples, rng, image)
                     .with_context(|| format!("cannot crop {}", sample.path.display()))?;
                 Ok(made(sample.class, Some(index), points))
             }
@@ -333,14 +352,15 @@ impl Loader {
             Some(scene) => {
                 let picture = self.scene(scene)?;
                 let hand = self.dataset.scenes[scene].hand;
-                negatives::away_from(hand, &picture, self.options.crop_scale * 1.5, rng)
+                let scale = self.options.crop_scale * 1.5;
+                negatives::away_from(hand, &picture.picture, scale, rng)
                     .map(|square| (picture, square))
             }
             None => None,
         };
         let backdrop = match &room {
             Some((picture, square)) => Backdrop::Scene {
-                picture,
+                picture: &picture.picture,
                 square: *square,
             },
             None => Backdrop::Drawn,
@@ -349,12 +369,13 @@ impl Loader {
     }
 
     /// The crop without variation: around the hand, or of the whole picture where no hand is known.
-    fn square(&self, hand: Option<Rect>, picture: &Picture) -> Square {
+    fn square(&self, hand: Option<Rect>, kept: &Kept) -> Square {
         let (subject, scale) = subject_of(hand, self.options.crop_scale);
-        subject.square(scale, picture.width, picture.height)
+        let (width, height) = (kept.picture.width, kept.picture.height);
+        kept.place(subject).square(scale, width, height)
     }
 
-    fn scene(&self, scene: usize) -> Result<Arc<Picture>> {
+    fn scene(&self, scene: usize) -> Result<Arc<Kept>> {
         self.pictures.get(self.dataset.samples.len() + scene)
     }
 }
@@ -377,12 +398,14 @@ pub fn store(dataset: &Dataset, size: usize, crop_scale: f32, budget: usize) -> 
             path: sample.path.clone(),
             subject,
             scale,
+            trim: sample.hand.is_some(),
         }
     });
     let scenes = dataset.scenes.iter().map(|scene| PictureFile {
         path: scene.path.clone(),
         subject: scene.hand,
         scale: crop_scale,
+        trim: false,
     });
     PictureStore::new(samples.chain(scenes).collect(), size * 2, budget)
 }

@@ -1,5 +1,7 @@
 //! Decoded pictures, kept in memory up to a budget.
 
+mod black;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -67,6 +69,37 @@ pub struct PictureFile {
     /// The crop's side, as a multiple of the subject's larger side. The picture is kept no finer
     /// than makes that crop [`PictureStore::new`]'s `crop_side` pixels wide.
     pub scale: f32,
+    /// Whether black bands at the picture's edges are left away: crops that reach beyond their
+    /// frame were filled with black, which no live crop has there.
+    pub trim: bool,
+}
+
+/// A decoded picture, or the part of it that is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    /// The pixels.
+    pub picture: Picture,
+    /// Which part of the file's picture they show, in fractions of it.
+    pub part: Rect,
+    /// Whether it shows something cut out on black.
+    pub cut_out: bool,
+}
+
+impl Kept {
+    /// A box in fractions of the file's picture, in fractions of what is kept of it.
+    pub fn place(&self, rect: Rect) -> Rect {
+        let [x0, y0] = self.place_point([rect.x0, rect.y0]);
+        let [x1, y1] = self.place_point([rect.x1, rect.y1]);
+        Rect { x0, y0, x1, y1 }
+    }
+
+    /// A point in fractions of the file's picture, in fractions of what is kept of it.
+    pub fn place_point(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        [
+            (x - self.part.x0) / self.part.width(),
+            (y - self.part.y0) / self.part.height(),
+        ]
+    }
 }
 
 /// Pictures by number, decoded when first asked for and kept while they fit the budget; those that
@@ -77,7 +110,7 @@ pub struct PictureStore {
     crop_side: f32,
     budget: usize,
     used: AtomicUsize,
-    kept: Vec<OnceLock<Arc<Picture>>>,
+    kept: Vec<OnceLock<Arc<Kept>>>,
 }
 
 impl PictureStore {
@@ -113,7 +146,7 @@ impl PictureStore {
     ///
     /// # Errors
     /// When there is none of that number, or its file cannot be decoded.
-    pub fn get(&self, index: usize) -> Result<Arc<Picture>> {
+    pub fn get(&self, index: usize) -> Result<Arc<Kept>> {
         let (file, slot) = self
             .files
             .get(index)
@@ -122,18 +155,31 @@ impl PictureStore {
         if let Some(picture) = slot.get() {
             return Ok(Arc::clone(picture));
         }
-        let picture = Picture::decode(&file.path)?;
-        let square = file
-            .subject
-            .square(file.scale, picture.width, picture.height);
-        let picture = Arc::new(shrunk(picture, square.side / self.crop_side)?);
-        let bytes = picture.pixels.len();
+        let picture = Arc::new(self.decode(file)?);
+        let bytes = picture.picture.pixels.len();
         if self.used.fetch_add(bytes, Ordering::Relaxed) + bytes > self.budget
             || slot.set(Arc::clone(&picture)).is_err()
         {
             self.used.fetch_sub(bytes, Ordering::Relaxed);
         }
         Ok(picture)
+    }
+
+    fn decode(&self, file: &PictureFile) -> Result<Kept> {
+        let picture = Picture::decode(&file.path)?;
+        let square = file
+            .subject
+            .square(file.scale, picture.width, picture.height);
+        let (picture, part, cut_out) = if file.trim {
+            black::trim(picture)
+        } else {
+            (picture, Rect::FULL, false)
+        };
+        Ok(Kept {
+            picture: shrunk(picture, square.side / self.crop_side)?,
+            part,
+            cut_out,
+        })
     }
 
     /// Decodes the pictures on all cores, as many as fit the budget, and calls `done` after each.
@@ -168,6 +214,7 @@ mod tests {
                     path,
                     subject: Rect::FULL,
                     scale: 1.0,
+                    trim: false,
                 }
             })
             .collect()
@@ -181,8 +228,8 @@ mod tests {
         assert_eq!(store.used(), 16 * 8 * 3 * 2);
         for at in 0..4 {
             let picture = store.get(at).unwrap();
-            assert_eq!((picture.width, picture.height), (16, 8));
-            assert_eq!(picture.pixels[0], at as u8);
+            assert_eq!((picture.picture.width, picture.picture.height), (16, 8));
+            assert_eq!(picture.picture.pixels[0], at as u8);
         }
     }
 
@@ -191,8 +238,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = PictureStore::new(files(folder.path(), &[400, 90]), 100, 1 << 20);
         let large = store.get(0).unwrap();
-        assert_eq!((large.width, large.height), (100, 50));
+        assert_eq!((large.picture.width, large.picture.height), (100, 50));
         let small = store.get(1).unwrap();
-        assert_eq!((small.width, small.height), (90, 45));
+        assert_eq!((small.picture.width, small.picture.height), (90, 45));
     }
 }

@@ -7,6 +7,7 @@ use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resize
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+use super::Subject;
 use super::colour::{SkinColour, draw_colour};
 use super::recipe::{between, chance, within};
 use crate::frame::Square;
@@ -30,23 +31,6 @@ pub enum Backdrop<'a> {
 
 /// Pixels this dark in every channel are the black that a hand was cut out on.
 const BLACK: u8 = 16;
-
-/// Whether a picture shows something cut out on black: nearly all of its border is black, and
-/// the place in its middle is not.
-pub(super) fn is_cut_out(picture: &Picture) -> bool {
-    let pixels = picture.pixels.as_chunks::<3>().0;
-    let (width, height) = (picture.width, picture.height);
-    if width < 3 || height < 3 || pixels.len() != width * height {
-        return false;
-    }
-    let is_black = |pixel: &[u8; 3]| pixel.iter().all(|&value| value <= BLACK);
-    let across = (0..width).flat_map(|x| [x, (height - 1) * width + x]);
-    let down = (0..height).flat_map(|y| [y * width, (y + 1) * width - 1]);
-    let border = across.chain(down).filter(|&at| is_black(&pixels[at]));
-    let middle = &pixels[height / 2 * width..(height / 2 + 1) * width];
-    let lit = middle.iter().filter(|pixel| !is_black(pixel)).count();
-    border.count() * 20 >= (width + height) * 2 * 17 && lit * 20 >= width * 3
-}
 
 /// Pixels of the picture to one of the matte's coarse grid, along each axis.
 const GRID: usize = 4;
@@ -107,23 +91,25 @@ impl Default for Composer {
 }
 
 impl Composer {
-    /// The picture with `backdrop` behind its hand, as pixels of the same size. The hand is what
+    /// The subject's picture with `backdrop` behind its hand, as pixels of the same size. The hand is what
     /// lies around its joints and, a little further out, what has its colour; in a picture that
     /// was cut out on black, it is what is not black.
     pub fn compose(
         &mut self,
-        picture: &Picture,
-        points: Option<&HandPoints>,
+        subject: &Subject,
         backdrop: Backdrop,
         rng: &mut StdRng,
     ) -> Result<&[u8]> {
+        let Subject {
+            picture, points, ..
+        } = *subject;
         let (width, height) = (picture.width, picture.height);
         self.render(backdrop, width, height, rng)?;
         self.out.clear();
         self.out.extend_from_slice(&picture.pixels);
         let skin = SkinColour::of(&picture.pixels, width, height, points);
         match (points, skin) {
-            (Some(points), Some(skin)) if !is_cut_out(picture) => {
+            (Some(points), Some(skin)) if !subject.cut_out => {
                 self.make_matte(points, width, height)?;
                 let matte = self.matte.as_chunks::<2>().0;
                 let pairs = self.out.as_chunks_mut::<3>().0.iter_mut().zip(matte);

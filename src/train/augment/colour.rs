@@ -33,7 +33,7 @@ impl Light {
             noise: 0.0,
         };
         if chance(rng, recipe.low_light) {
-            let gain = between(rng, (0.15, 0.5));
+            let gain = between(rng, (0.22, 0.6));
             light.gains = [gain; 3];
             // A camera lifts the shadows of a dim room, and their noise with them.
             light.gamma = between(rng, (0.7, 1.05));
@@ -231,10 +231,12 @@ pub(super) struct SkinColour {
     weights: Box<[[u16; 64]; 64]>,
 }
 
-/// Chroma distances within this count as the hand's colour, in levels of Cb and Cr.
-const SAME_CHROMA: f32 = 8.0;
-/// Beyond this they do not at all.
-const OTHER_CHROMA: f32 = 20.0;
+/// Colours at most this far from the hand's are more or less alike to it, in levels of Cb and Cr …
+const MAX_REACH: f32 = 20.0;
+/// … but at most this share of the hand's own distance from grey: walls are nearly grey.
+const REACH_TO_GREY: f32 = 0.75;
+/// Within this share of the reach they count as the same.
+const SAME: f32 = 0.4;
 
 impl SkinColour {
     /// Takes the colour at the palm's joints, or around the picture's centre where they are
@@ -279,12 +281,14 @@ impl SkinColour {
             values.get(values.len() / 2).copied()
         };
         let (blue, red) = (median(0)? as f32, median(1)? as f32);
+        let from_grey = (blue - 128.0).hypot(red - 128.0);
+        let reach = (from_grey * REACH_TO_GREY).clamp(4.0, MAX_REACH);
         let mut weights = Box::new([[0; 64]; 64]);
         for (b, row) in weights.iter_mut().enumerate() {
             for (r, weight) in row.iter_mut().enumerate() {
                 let middle = |level: usize| level as f32 * 4.0 + 1.5;
                 let distance = (middle(b) - blue).hypot(middle(r) - red);
-                let near = (OTHER_CHROMA - distance) / (OTHER_CHROMA - SAME_CHROMA);
+                let near = (reach - distance) / (reach * (1.0 - SAME));
                 *weight = (near.clamp(0.0, 1.0) * 256.0) as u16;
             }
         }
@@ -376,7 +380,7 @@ mod tests {
         let light = Light::draw(&recipe, &mut rng);
         let mut pixels = vec![180; 300];
         Grade::draw(&recipe, &light, &pixels, &mut rng).apply(&mut pixels);
-        assert!(pixels.iter().all(|&v| v < 130), "{:?}", &pixels[..3]);
+        assert!(pixels.iter().all(|&v| v < 150), "{:?}", &pixels[..3]);
         assert!(light.noise > 0.0);
     }
 }

@@ -38,6 +38,8 @@ pub struct Subject<'a> {
     pub square: Square,
     /// The hand's joints, in fractions of the picture.
     pub points: Option<&'a HandPoints>,
+    /// Whether the hand was cut out on black.
+    pub cut_out: bool,
 }
 
 /// The hand's joints in a crop.
@@ -80,7 +82,7 @@ impl Augmenter {
 
     /// Whether the recipe wants a new background behind a subject.
     pub fn wants_backdrop(&self, subject: &Subject, rng: &mut StdRng) -> bool {
-        let chance = if background::is_cut_out(subject.picture) {
+        let chance = if subject.cut_out {
             self.recipe.cut_out_background
         } else if subject.points.is_some() {
             self.recipe.background
@@ -104,9 +106,7 @@ impl Augmenter {
     ) -> Result<Option<CropPoints>> {
         let picture = subject.picture;
         let pixels = match backdrop {
-            Some(backdrop) => self
-                .composer
-                .compose(picture, subject.points, backdrop, rng)?,
+            Some(backdrop) => self.composer.compose(subject, backdrop, rng)?,
             None => &picture.pixels,
         };
         let view = geometry::View::draw(&self.recipe, subject.square, rng);

@@ -128,7 +128,7 @@ impl Recipe {
         grey: 0.1,
         exposure: 0.3,
         low_light: 0.1,
-        temperature: 0.3,
+        temperature: 0.25,
         skin: 0.25,
         focus_blur: 0.18,
         motion_blur: 0.12,
@@ -139,6 +139,17 @@ impl Recipe {
         background: 0.3,
         cut_out_background: 1.0,
     };
+
+    /// The recipe for pieces of a frame away from the hand: never larger than the piece itself and
+    /// not elsewhere, so that the hand stays out.
+    pub fn for_surroundings(&self) -> Recipe {
+        Recipe {
+            box_scale: (0.7 * self.box_scale.0, 1.0),
+            zoom: (1.0, 1.0),
+            shift: 0.0,
+            ..self.clone()
+        }
+    }
 }
 
 /// A number drawn uniformly from `range`; its start where it is a single number.

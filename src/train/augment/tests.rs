@@ -49,6 +49,7 @@ fn crop(recipe: Recipe, seed: u64) -> (Vec<u8>, CropPoints) {
         picture: &picture,
         square: square(&picture),
         points: Some(&points),
+        cut_out: false,
     };
     let mut augmenter = Augmenter::new(recipe, SIZE);
     let mut out = vec![0; augmenter.bytes()];
@@ -171,6 +172,7 @@ fn a_seed_decides_whatever_the_buffers_held_before() {
         picture: &picture,
         square: square(&picture),
         points: None,
+        cut_out: false,
     };
     let mut used = Augmenter::new(Recipe::ROOMS, SIZE);
     let mut out = vec![0; used.bytes()];
@@ -216,6 +218,7 @@ fn a_new_background_leaves_the_hand_and_replaces_the_room() {
         picture: &picture,
         square: square(&picture),
         points: Some(&points),
+        cut_out: false,
     };
     let mut augmenter = Augmenter::new(Recipe::NONE, SIZE);
     let mut out = vec![0; augmenter.bytes()];
@@ -230,19 +233,41 @@ fn a_new_background_leaves_the_hand_and_replaces_the_room() {
 }
 
 #[test]
-fn a_hand_cut_out_on_black_gets_a_background_and_a_dark_room_does_not() {
-    let mut cut_out = picture();
-    for pixel in cut_out.pixels.as_chunks_mut::<3>().0 {
+fn a_hand_cut_out_on_black_loses_the_black() {
+    let mut picture = picture();
+    for pixel in picture.pixels.as_chunks_mut::<3>().0 {
         if pixel[0] < 100 {
             *pixel = [3, 3, 3];
         }
     }
-    assert!(background::is_cut_out(&cut_out));
-    assert!(!background::is_cut_out(&picture()));
-    let black = Picture {
-        width: 64,
-        height: 64,
-        pixels: vec![4; 64 * 64 * 3],
+    let scene = Picture {
+        width: 50,
+        height: 50,
+        pixels: [10, 200, 20].repeat(2500),
     };
-    assert!(!background::is_cut_out(&black));
+    let subject = Subject {
+        picture: &picture,
+        square: square(&picture),
+        points: None,
+        cut_out: true,
+    };
+    let backdrop = Backdrop::Scene {
+        picture: &scene,
+        square: Square {
+            left: 0.0,
+            top: 0.0,
+            side: 50.0,
+        },
+    };
+    let augmenter = Augmenter::new(Recipe::ROOMS, SIZE);
+    let mut rng = StdRng::seed_from_u64(1);
+    assert!(augmenter.wants_backdrop(&subject, &mut rng));
+    let mut augmenter = Augmenter::new(Recipe::NONE, SIZE);
+    let mut out = vec![0; augmenter.bytes()];
+    augmenter
+        .crop(&subject, Some(backdrop), &mut rng, &mut out)
+        .unwrap();
+    let pixel = |x: usize, y: usize| &out[(y * SIZE + x) * 3..][..3];
+    assert_eq!(pixel(32, 32), [200, 140, 110], "the palm changed");
+    assert_eq!(pixel(3, 3), [10, 200, 20], "the black is still there");
 }

@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::picture::Picture;
 use crate::train::dataset::{DataSource, NOTHING};
 use crate::train::drawn::{self, Drawn};
 
