@@ -8,8 +8,9 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::pictures::{self, Pictures};
+use super::pictures::Pictures;
 use super::{Pace, Source};
+use crate::picture::has_picture_name;
 
 /// Where frames shall come from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -70,7 +71,7 @@ fn open_path(path: &Path, pace: Pace) -> Result<Box<dyn Source>> {
     let metadata = fs::metadata(path).with_context(|| {
         format!("cannot open the source {shown} (a folder, a picture, a video, or cam:N)")
     })?;
-    if metadata.is_dir() || pictures::is_picture(path) {
+    if metadata.is_dir() || has_picture_name(path) {
         return Ok(Box::new(Pictures::open(path, pace)?));
     }
     ensure!(metadata.len() > 0, "the video {shown} is empty (0 bytes)");
