@@ -1,14 +1,16 @@
 //! The command line: what the programs can be asked, and which code answers.
 
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+#[cfg(feature = "camera")]
+use crate::cameras::{CamerasArgs, cameras};
 use crate::eval::{EvalArgs, eval};
 use crate::predict::{PredictArgs, predict};
+use crate::watch::{WatchArgs, watch};
 
 /// Names the American Sign Language fingerspelling letters that somebody signs before a camera.
 ///
@@ -22,24 +24,19 @@ pub struct Cli {
     pub command: Option<Command>,
     /// How to watch live.
     #[command(flatten)]
-    pub live: LiveArgs,
+    pub watch: WatchArgs,
 }
 
 /// Everything but watching live.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// List cameras with their formats, and which would be chosen.
+    #[cfg(feature = "camera")]
+    Cameras(CamerasArgs),
     /// Print every letter's probability for pictures.
     Predict(PredictArgs),
     /// Measure how many letters of a labelled folder are read right, signer by signer.
     Eval(EvalArgs),
-}
-
-/// Where to watch, and where to.
-#[derive(Debug, Args)]
-pub struct LiveArgs {
-    /// Read letters with this model instead of the built-in one
-    #[arg(long, value_name = "FILE")]
-    pub model: Option<PathBuf>,
 }
 
 impl Cli {
@@ -50,9 +47,11 @@ impl Cli {
     pub fn run(self) -> Result<()> {
         start_logging();
         match self.command {
+            #[cfg(feature = "camera")]
+            Some(Command::Cameras(args)) => print(&cameras(&args)?),
             Some(Command::Predict(args)) => print(&predict(&args)?),
             Some(Command::Eval(args)) => print(&eval(&args)?),
-            None => Ok(()),
+            None => watch(&self.watch),
         }
     }
 }

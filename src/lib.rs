@@ -27,12 +27,15 @@
 //!
 //! Dependencies point one way: `frame` ◀ `source`, `recognize`, `overlay`, `sink` ◀ `live` ◀ `cli`.
 
+#[cfg(feature = "camera")]
+pub mod cameras;
 pub mod cli;
 pub mod eval;
 pub mod files;
 pub mod frame;
 pub mod int8;
 pub mod live;
+pub mod machine;
 pub mod mailbox;
 pub mod model;
 pub mod overlay;
@@ -43,3 +46,4 @@ pub mod sink;
 pub mod source;
 pub mod stats;
 pub mod train;
+pub mod watch;
