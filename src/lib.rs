@@ -17,6 +17,7 @@
 //! - [`int8`]: quantised operators for the model runtime; knows nothing of signs.
 //! - [`recognize`]: frame in, [`recognize::Reading`] out.
 //! - [`overlay`]: draws a reading into a framebuffer.
+//! - `mp4` (feature `record`): recordings, written and read.
 //! - [`sink`]: where readings and pictures go.
 //! - [`stats`]: times per stage, rates, drops.
 //! - [`live`]: the threads, wired together.
@@ -38,6 +39,8 @@ pub mod live;
 pub mod machine;
 pub mod mailbox;
 pub mod model;
+#[cfg(feature = "record")]
+pub mod mp4;
 pub mod overlay;
 pub mod picture;
 pub mod predict;

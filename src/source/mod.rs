@@ -5,6 +5,7 @@ pub mod camera;
 mod origin;
 mod pace;
 pub mod pictures;
+pub mod video;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 
 use super::pictures::Pictures;
-use super::{Pace, Source};
+use super::{Pace, Source, video};
 use crate::picture::has_picture_name;
 
 /// Where frames shall come from.
@@ -60,7 +60,9 @@ pub fn open(origin: &Origin, pace: Pace) -> Result<Box<dyn Source>> {
         Origin::Camera(index) => Ok(super::camera::open(super::camera::Choice::Index(*index))),
         #[cfg(not(feature = "camera"))]
         Origin::FirstCamera | Origin::Camera(_) => {
-            bail!("this build of signcam reads no cameras: give pictures with --source PATH")
+            anyhow::bail!(
+                "this build of signcam reads no cameras: give pictures with --source PATH"
+            )
         }
         Origin::Path(path) => open_path(path, pace),
     }
@@ -74,8 +76,7 @@ fn open_path(path: &Path, pace: Pace) -> Result<Box<dyn Source>> {
     if metadata.is_dir() || has_picture_name(path) {
         return Ok(Box::new(Pictures::open(path, pace)?));
     }
-    ensure!(metadata.len() > 0, "the video {shown} is empty (0 bytes)");
-    bail!("{shown} is neither a folder nor a JPEG or PNG picture")
+    video::open(path, pace)
 }
 
 #[cfg(test)]

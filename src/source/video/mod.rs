@@ -1,0 +1,54 @@
+//! Video files: the program's own recordings, and whatever an installed `ffmpeg` reads.
+
+mod ffmpeg;
+#[cfg(feature = "record")]
+mod recording;
+
+#[cfg(all(test, feature = "record"))]
+mod tests;
+
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Pace, Source};
+
+/// The largest picture taken from a file, in pixels: 8K UHD.
+const MOST_PIXELS: usize = 7680 * 4320;
+
+/// Opens a video file. The program's own recordings are decoded by the program itself (feature
+/// `record`), anything else by an `ffmpeg` process.
+///
+/// Frames have the file's own time stamps, the first one's being zero.
+///
+/// # Errors
+/// When the file cannot be read, is empty, or holds no video that can be decoded; the message
+/// says what to install where that would help.
+pub fn open(path: &Path, pace: Pace) -> Result<Box<dyn Source>> {
+    let shown = path.display();
+    let file = File::open(path).with_context(|| format!("cannot open the video {shown}"))?;
+    let about = file
+        .metadata()
+        .with_context(|| format!("cannot open the video {shown}"))?;
+    ensure!(!about.is_dir(), "{shown} is a folder, not a video");
+    ensure!(
+        about.len() > 0,
+        "the video {shown} is empty (0 bytes): record or copy it again"
+    );
+    #[cfg(feature = "record")]
+    if let Some(recording) = recording::Recording::open(file, path, pace)? {
+        return Ok(Box::new(recording));
+    }
+    Ok(Box::new(ffmpeg::Ffmpeg::open("ffmpeg", path, pace)?))
+}
+
+/// Refuses pictures that would take unreasonable memory, before it is taken.
+fn check_size(width: usize, height: usize, path: &Path) -> Result<()> {
+    ensure!(
+        width > 0 && height > 0 && width.saturating_mul(height) <= MOST_PIXELS,
+        "{}: pictures of {width}x{height} are refused; at most {MOST_PIXELS} pixels are taken",
+        path.display()
+    );
+    Ok(())
+}
