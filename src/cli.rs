@@ -65,7 +65,8 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
-fn start_logging() {
+/// Starts logging to stderr, as `SIGNCAM_LOG` says (`warn` without it).
+pub fn start_logging() {
     let filter = EnvFilter::try_from_env("SIGNCAM_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()

@@ -33,8 +33,8 @@ pub struct FitOptions {
     pub checkpoint: Option<(PathBuf, Duration)>,
     /// Whether to go on from that checkpoint.
     pub resume: bool,
-    /// Validates after each so many epochs; the last epoch always is.
-    pub validate_every: usize,
+    /// Passes over the training pictures.
+    pub epochs: usize,
 }
 
 /// One epoch in figures.
@@ -46,7 +46,7 @@ pub struct Epoch {
     pub train_loss: f64,
     /// Share of the augmented training crops that were read right.
     pub train_accuracy: f64,
-    /// Figures of the averaged weights on the validation pictures, where the epoch was validated.
+    /// Figures of the averaged weights on the validation pictures.
     pub val: Option<Validation>,
     /// Training crops a second, validation excluded.
     pub images_per_second: f64,
@@ -143,7 +143,7 @@ impl Predictions {
     }
 }
 
-/// Trains `net` on `loader`'s batches for `epochs` epochs.
+/// Trains `net` on `loader`'s batches.
 ///
 /// # Errors
 /// When a picture cannot be read, a checkpoint cannot be written or resumed from, or the loss
@@ -151,7 +151,6 @@ impl Predictions {
 pub fn fit(
     net: LetterNet,
     loader: &Arc<Loader>,
-    epochs: usize,
     options: &FitOptions,
     device: &Device,
     progress: &mut dyn Progress,
@@ -164,7 +163,7 @@ pub fn fit(
         history = serde_json::from_str(trainer.note())?;
     }
     let per_epoch = loader.steps_per_epoch() as usize;
-    let steps = per_epoch * epochs;
+    let steps = per_epoch * options.epochs;
     let mut saved = Instant::now();
     let start = trainer.steps_done();
     let mut batches = loader.stream(start as u64, steps as u64, 4)?;
@@ -191,9 +190,8 @@ pub fn fit(
         progress.step(step + 1, steps, batch.len, value);
         if (step + 1) % per_epoch == 0 {
             let epoch = (step + 1) / per_epoch;
-            let validated = epoch.is_multiple_of(options.validate_every.max(1)) || epoch == epochs;
             let mut figures = running.take(epoch);
-            if validated && loader.val_len() > 0 {
+            if loader.val_len() > 0 {
                 let predictions = predict(&trainer.averaged(), loader, &device.clone().inner())?;
                 figures.val = Some(Validation {
                     loss: predictions.loss(1.0),

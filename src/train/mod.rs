@@ -8,6 +8,8 @@
 //! - [`mobilenet`], [`letter`]: the networks.
 //! - [`trainer`]: optimisation steps, weight averaging, checkpoints.
 //! - [`fit`]: trains a letter network and judges it.
+//! - [`options`], [`progress`], [`report`]: a run's command line, bar and results.
+//! - [`run`]: all of it, from the options to the files.
 //! - [`graph`]: a trained network as plain arrays, batch normalisation folded.
 //! - [`sketch`]: networks of published shapes with random weights, for tests and benches.
 //! - [`quantize`]: ranges of activations from training pictures, and int8 weights.
@@ -37,7 +39,15 @@ pub mod letter;
 pub mod loader;
 #[cfg(feature = "train")]
 pub mod mobilenet;
+#[cfg(feature = "train")]
+pub mod options;
+#[cfg(feature = "train")]
+pub mod progress;
 pub mod quantize;
+#[cfg(feature = "train")]
+pub mod report;
+#[cfg(feature = "train")]
+pub mod run;
 pub mod sketch;
 #[cfg(feature = "train")]
 pub mod store;

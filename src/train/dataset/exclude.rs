@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use glob::Pattern;
+use serde::{Serialize, Serializer};
 
 /// Leaves pictures out by signer and label: `SIGNER` or `SIGNER/LABEL`, each with `*`, `?` and
 /// `[…]` as in a shell. `massey_*` leaves those signers out, `nihal108/[MN]` two letters of one,
@@ -55,6 +56,12 @@ impl std::fmt::Display for Exclude {
             Some(label) => write!(f, "/{label}"),
             None => Ok(()),
         }
+    }
+}
+
+impl Serialize for Exclude {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -96,7 +96,7 @@ pub struct Scene {
 /// `dev` or `val`) and `label`. It may have `x0`, `y0`, `x1`, `y1` (the hand's box),
 /// `px0`, `py0` … `px20`, `py20` (its joints), all in fractions of the picture, and
 /// `source_class` (a finer label to exclude by). The label `other` is read as [`NOTHING`].
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct DataSource {
     /// A CSV file or a folder.
     pub path: PathBuf,

@@ -1,0 +1,294 @@
+//! A whole training run: pictures in, network files and a report out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use burn::tensor::Device;
+
+use super::dataset::{Dataset, Split};
+use super::export::{QuantizeReport, write_models};
+use super::fit::{FitOptions, Fitted, Predictions, fit};
+use super::letter::{HeadOptions, LetterNet};
+use super::loader::{self, Loader};
+use super::mobilenet::UNITS;
+use super::options::{Backbone, Compute, TrainOptions};
+use super::progress::Steps;
+use super::report::{DataSummary, Figures, Reading, Report, source_commit};
+use super::trainer::{Schedule, TrainerOptions};
+use crate::model::{Metadata, Model, Preprocessing};
+
+/// Bytes of decoded pictures that are kept in memory.
+const KEPT_PICTURES: usize = 6 << 30;
+
+/// Training pictures whose activations give the int8 scales.
+const CALIBRATION: usize = 512;
+
+/// Does what `options` ask for and says in a few lines what came of it.
+///
+/// # Errors
+/// As [`train`] and [`cross_validate`].
+pub fn run(options: &TrainOptions) -> Result<String> {
+    if let Some(folds) = options.folds {
+        let figures = cross_validate(options, folds.count)?;
+        return Ok(table(&figures));
+    }
+    let report = train(options)?;
+    let int8 = report.int8.as_ref().unwrap_or(&report.f32);
+    Ok(format!(
+        "{}\nvalidation accuracy: f32 {:.2} %, int8 {:.2} %; {:.0} s, {:.0} images/s\n\
+         network: {}\nreport: {}\n",
+        table(int8),
+        100.0 * report.f32.accuracy,
+        100.0 * int8.accuracy,
+        report.wall_s,
+        report.images_per_second,
+        options.out.display(),
+        options.report.display(),
+    ))
+}
+
+/// A line for each signer, then their mean and worst.
+fn table(figures: &Figures) -> String {
+    use std::fmt::Write as _;
+
+    let percent = |share: Option<f64>| match share {
+        Some(share) => format!("{:.1}", 100.0 * share),
+        None => "-".to_owned(),
+    };
+    let mut text = String::new();
+    let mut row = |name: &str, pictures: String, static24, all26| {
+        let (static24, all26) = (percent(static24), percent(all26));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name:<24}{pictures:>10}{static24:>12}{all26:>12}");
+    };
+    if !figures.signers.is_empty() {
+        for (name, signer) in &figures.signers {
+            row(
+                name,
+                signer.pictures.to_string(),
+                signer.static24,
+                signer.all26,
+            );
+        }
+        row(
+            "mean",
+            figures.pictures.to_string(),
+            figures.static24_mean,
+            figures.all26_mean,
+        );
+        row(
+            "worst",
+            String::new(),
+            figures.static24_worst,
+            figures.all26_worst,
+        );
+        let head = format!(
+            "{:<24}{:>10}{:>12}{:>12}\n",
+            "signer", "pictures", "24 still, %", "all 26, %"
+        );
+        text.insert_str(0, &head);
+    }
+    text
+}
+
+/// Trains a network as `options` say, writes it in int8 and f32, and a report beside it.
+///
+/// Nothing is written before the data has been found sound; the network and the report appear
+/// whole or not at all.
+///
+/// # Errors
+/// When the data or the backbone cannot be read, training fails, or a file cannot be written.
+pub fn train(options: &TrainOptions) -> Result<Report> {
+    let started = Instant::now();
+    let dataset = Arc::new(Dataset::open(&options.data)?);
+    let (fitted, loader) = fit_on(&dataset, options, options.resume)?;
+    let f32_figures = figures(&dataset, &fitted.predictions);
+
+    let temperature = fitted.predictions.temperature() as f32;
+    let graph = fitted.net.graph(options.size, temperature)?;
+    let preprocessing = Preprocessing::new(options.size, options.crop_scale);
+    let metadata = Metadata {
+        license: "MIT OR Apache-2.0".to_owned(),
+        training_commit: source_commit().unwrap_or_default(),
+        data: describe(&dataset),
+        ..Metadata::new(dataset.labels.clone(), preprocessing)
+    };
+    let crops = calibration(&loader)?;
+    let quantized = write_models(
+        &graph,
+        &crops,
+        &preprocessing,
+        &metadata.to_props()?,
+        &options.out,
+    )?;
+    let int8_figures = figures(&dataset, &read_back(&quantized, &loader)?);
+
+    let wall_s = started.elapsed().as_secs_f64();
+    let speeds = fitted.epochs.iter().map(|epoch| epoch.images_per_second);
+    let images_per_second = speeds.sum::<f64>() / fitted.epochs.len().max(1) as f64;
+    let report = Report {
+        options: options.clone(),
+        commit: source_commit(),
+        data: DataSummary::of(&dataset),
+        images_per_second,
+        epochs: fitted.epochs,
+        wall_s,
+        f32: f32_figures,
+        int8: Some(int8_figures),
+    };
+    report.write(&options.report)?;
+    Ok(report)
+}
+
+/// Trains once for each fold of signers on all others: how signers are read by networks that never
+/// saw them. Writes no network.
+///
+/// # Errors
+/// As [`train`], and when the data names too few signers.
+pub fn cross_validate(options: &TrainOptions, folds: usize) -> Result<Figures> {
+    let dataset = Dataset::open(&options.data)?;
+    let mut readings = Vec::new();
+    for (index, fold) in dataset.folds(folds)?.into_iter().enumerate() {
+        tracing::info!("fold {} of {folds}", index + 1);
+        let fold = Arc::new(fold);
+        let mut of_fold = options.clone();
+        of_fold.checkpoint = options
+            .checkpoint
+            .with_extension(format!("fold{}", index + 1));
+        let resume = options.resume && of_fold.checkpoint.exists();
+        let (fitted, _) = fit_on(&fold, &of_fold, resume)?;
+        readings.extend(read(&fold, &fitted.predictions));
+    }
+    Ok(Figures::of(&dataset.labels, readings))
+}
+
+fn fit_on(
+    dataset: &Arc<Dataset>,
+    options: &TrainOptions,
+    resume: bool,
+) -> Result<(Fitted, Arc<Loader>)> {
+    let pictures = loader::store(dataset, options.size, options.crop_scale, KEPT_PICTURES);
+    let loader = Loader::new(Arc::clone(dataset), Arc::new(pictures), options.loader(1))?;
+    let loader = Arc::new(loader);
+    let device = device(options.device).autodiff();
+    device.seed(options.seed);
+    let head = HeadOptions {
+        hidden: options.hidden,
+        dropout: options.dropout,
+        points: options.points_weight > 0.0,
+    };
+    let mut net = LetterNet::new(dataset.labels.len(), head, &device);
+    if let Backbone::File(path) = &options.backbone {
+        net.backbone = net.backbone.load_imagenet(path, &device)?;
+    }
+    let steps = loader.steps_per_epoch() as usize * options.epochs;
+    let options = FitOptions {
+        trainer: TrainerOptions {
+            schedule: Schedule {
+                steps,
+                warmup: (steps as f32 * options.warmup) as usize,
+                backbone: options.lr,
+                head: options.head_lr,
+            },
+            weight_decay: options.weight_decay,
+            average: options.ema,
+        },
+        frozen: options.freeze.units(UNITS),
+        label_smoothing: options.label_smoothing,
+        points_weight: options.points_weight,
+        checkpoint: Some((options.checkpoint.clone(), options.checkpoint_every)),
+        resume,
+        epochs: options.epochs,
+    };
+    let fitted = fit(net, &loader, &options, &device, &mut Steps::new())?;
+    Ok((fitted, loader))
+}
+
+fn device(compute: Compute) -> Device {
+    match compute {
+        Compute::Cpu => Device::flex(),
+        #[cfg(feature = "train-cuda")]
+        Compute::Cuda => Device::cuda(0),
+        #[cfg(feature = "train-wgpu")]
+        Compute::Wgpu => Device::wgpu(Default::default()),
+    }
+}
+
+/// Training crops as they are seen live.
+fn calibration(loader: &Loader) -> Result<Vec<Vec<u8>>> {
+    let mut crops = Vec::new();
+    for number in 0.. {
+        let Some(batch) = loader.plain_batch(number)? else {
+            break;
+        };
+        let bytes = batch.size * batch.size * 3;
+        crops.extend(batch.images.chunks_exact(bytes).map(<[u8]>::to_vec));
+        if crops.len() >= CALIBRATION {
+            break;
+        }
+    }
+    crops.truncate(CALIBRATION);
+    Ok(crops)
+}
+
+/// What the written int8 file makes of the validation pictures, as the program would run it.
+fn read_back(quantized: &QuantizeReport, loader: &Arc<Loader>) -> Result<Predictions> {
+    let mut model = Model::load(&quantized.int8).context("the network just written")?;
+    let labels = model.labels().len();
+    let mut row = vec![0.0; labels];
+    let mut predictions = Predictions {
+        labels,
+        ..Predictions::default()
+    };
+    for batch in loader.stream_val(2)? {
+        let batch = batch?;
+        let bytes = batch.size * batch.size * 3;
+        for crop in batch.images.chunks_exact(bytes) {
+            model.probabilities(crop, &mut row)?;
+            // Logits up to a constant, which no use of them sees.
+            predictions
+                .logits
+                .extend(row.iter().map(|p| p.max(f32::MIN_POSITIVE).ln()));
+        }
+        predictions
+            .targets
+            .extend(batch.targets.iter().map(|&target| target as usize));
+        predictions.samples.extend(batch.samples.iter().flatten());
+    }
+    Ok(predictions)
+}
+
+fn figures(dataset: &Dataset, predictions: &Predictions) -> Figures {
+    Figures::of(&dataset.labels, read(dataset, predictions))
+}
+
+fn read(dataset: &Dataset, predictions: &Predictions) -> Vec<Reading> {
+    let rows = predictions.samples.iter().zip(&predictions.targets);
+    rows.zip(predictions.top())
+        .map(|((&sample, &class), read)| Reading {
+            signer: dataset.samples[sample].signer.clone(),
+            class,
+            read,
+        })
+        .collect()
+}
+
+/// The data in a sentence, for the network file.
+fn describe(dataset: &Dataset) -> String {
+    let of = |split| {
+        let signers = (dataset.samples.iter())
+            .filter(|sample| sample.split == split)
+            .filter_map(|sample| sample.signer.clone());
+        let pictures = dataset.of_split(split).len();
+        (
+            pictures,
+            signers.collect::<std::collections::BTreeSet<_>>().len(),
+        )
+    };
+    let ((train, train_signers), (val, val_signers)) = (of(Split::Train), of(Split::Val));
+    format!(
+        "{train} training pictures of {train_signers} signers, \
+         {val} validation pictures of {val_signers} other signers"
+    )
+}
