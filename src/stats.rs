@@ -143,6 +143,11 @@ impl Stats {
         self.lock().rates[rate as usize].recent_rate(Instant::now())
     }
 
+    /// Frames that the source delivered so far.
+    pub fn frames(&self) -> u64 {
+        self.lock().rates[Rate::Source as usize].total
+    }
+
     /// Frames that did not reach the recognizer: lost in the source, or replaced by newer ones.
     pub fn dropped(&self) -> u64 {
         let inner = self.lock();

@@ -1,5 +1,6 @@
 //! `signcam` without a command: watches a source live.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,9 @@ use clap::Args;
 use crate::files::write_whole;
 use crate::frame::{Frame, Rect};
 use crate::int8::Isa;
-use crate::live::Live;
+#[cfg(feature = "record")]
+use crate::live::StartRecording;
+use crate::live::{Live, OpenScreen, View};
 use crate::machine;
 use crate::model::Model;
 use crate::recognize::{HandPlace, Reading, Recognizer, RecognizerOptions, THRESHOLD};
@@ -31,6 +34,10 @@ pub struct WatchArgs {
     /// Open no window: print each reading as a line of JSON
     #[arg(long)]
     pub headless: bool,
+    /// Record what the window shows, or would show, to this MP4 file
+    #[cfg(feature = "record")]
+    #[arg(long, value_name = "OUT.mp4")]
+    pub record: Option<PathBuf>,
     /// At the end, write times per stage, rates and losses to this JSON file, and as a table to
     /// stderr
     #[arg(long, value_name = "FILE")]
@@ -42,7 +49,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "P", default_value_t = THRESHOLD, value_parser = parse_threshold)]
     pub threshold: f32,
     /// Show the picture as the camera sees it, not as a mirror would
-    #[arg(long, conflicts_with = "headless")]
+    #[arg(long)]
     pub no_mirror: bool,
 }
 
@@ -76,11 +83,18 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
         interrupted,
         stats: stats.clone(),
     };
-    let result = if args.headless {
-        live.run_headless(std::io::stdout())
-    } else {
-        on_screen(live, !args.no_mirror)
+    let view = View {
+        screen: (!args.headless).then(|| screen(format!("signcam: {origin}"))),
+        mirror: !args.no_mirror,
+        #[cfg(feature = "record")]
+        record: args.record.clone().map(record),
+        #[cfg(not(feature = "record"))]
+        record: None,
     };
+    let lines = args
+        .headless
+        .then(|| Box::new(std::io::stdout()) as Box<dyn Write + Send>);
+    let result = live.run(view, lines);
     if let Some(path) = &args.stats {
         write_stats(&stats, model_name, path)?;
     }
@@ -88,18 +102,24 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
 }
 
 #[cfg(feature = "window")]
-fn on_screen(live: Live, mirror: bool) -> Result<()> {
-    let title = format!("signcam: {}", live.source.name());
-    let open = move |width, height| {
+fn screen(title: String) -> OpenScreen {
+    Box::new(move |width, height| {
         let window = crate::sink::window::Window::open(&title, width, height)?;
-        Ok(Box::new(window) as Box<dyn crate::sink::screen::Screen>)
-    };
-    live.run_on_screen(Box::new(open), mirror)
+        Ok(Box::new(window))
+    })
 }
 
 #[cfg(not(feature = "window"))]
-fn on_screen(_: Live, _: bool) -> Result<()> {
-    anyhow::bail!("this build of signcam opens no window: use --headless")
+fn screen(_: String) -> OpenScreen {
+    Box::new(|_, _| anyhow::bail!("this build of signcam opens no window: use --headless"))
+}
+
+#[cfg(feature = "record")]
+fn record(path: PathBuf) -> StartRecording {
+    Box::new(move |width, height| {
+        let recorder = crate::sink::record::Recorder::start(&path, width, height)?;
+        Ok(Box::new(recorder))
+    })
 }
 
 /// A flag that Ctrl-C and the signals to terminate set; asked a second time, they end at once.

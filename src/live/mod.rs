@@ -28,7 +28,7 @@ use crate::stats::{Stage, Stats};
 
 pub use guide::{Guide, SharedGuide};
 pub use pipeline::Reader;
-pub use viewer::OpenScreen;
+pub use viewer::{OpenScreen, StartRecording, View};
 
 use pipeline::{Parts, Pipeline, ReadingSink};
 use viewer::{NewestReading, Viewer};
@@ -51,80 +51,69 @@ pub struct Live {
 }
 
 impl Live {
-    /// Writes each reading as a line of JSON, until the source ends, `interrupted` is set, or
-    /// nobody reads `out` any more.
+    /// Watches until the source ends, the person before the screen quits, `interrupted` is set, or
+    /// nobody reads `lines` any more. On a screen, a single picture stays after the source's end.
+    ///
+    /// Frames with readings go to `view`; each reading goes to `lines` as a line of JSON.
     ///
     /// # Errors
-    /// When the source or the reader fails, or `out` cannot be written.
-    pub fn run_headless(self, mut out: impl Write + Send + 'static) -> Result<()> {
-        let stats = self.stats.clone();
-        let readings: ReadingSink = Box::new(move |reading| {
-            let goes_on = lines::write(&reading, &mut out).context("cannot write a reading")?;
-            stats.time(Stage::AgeAtPresent, reading.captured.elapsed());
-            Ok(goes_on)
-        });
-        let interrupted = Arc::clone(&self.interrupted);
-        let mut pipeline = self.start(readings, SharedGuide::default(), false)?;
-        let result = loop {
-            if interrupted.load(Ordering::Acquire) {
-                break Ok(());
-            }
-            match pipeline.has_ended(Duration::from_millis(50)) {
-                Ok(false) => {}
-                Ok(true) => return Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
-        result.and(pipeline.stop())
-    }
-
-    /// Shows frames with readings on the screen that `open` gives, until the source ends, the
-    /// person before it quits, or `interrupted` is set. A single picture stays until then.
-    ///
-    /// # Errors
-    /// When the source or the reader fails, or there is no screen.
-    pub fn run_on_screen(self, open: OpenScreen, mirror: bool) -> Result<()> {
+    /// When the source or the reader fails, there is no screen, or `lines` or a recording cannot
+    /// be written.
+    pub fn run(self, view: View, lines: Option<Box<dyn Write + Send>>) -> Result<()> {
         let readings = NewestReading::default();
         let guide = SharedGuide::default();
-        let stats = self.stats.clone();
         let interrupted = Arc::clone(&self.interrupted);
-        let sink: ReadingSink = Box::new({
-            let readings = readings.clone();
-            move |reading| {
-                readings.set(reading);
-                Ok(true)
-            }
-        });
-        let mut viewer = Viewer::new(open, mirror, guide.clone(), readings, stats)?;
-        let mut pipeline = self.start(sink, guide, true)?;
-        let result = show(&mut pipeline, &mut viewer, &interrupted);
-        // An error on the way explains more than one while ending.
-        let stopped = pipeline.stop();
-        result.and(stopped)
-    }
-
-    fn start(self, readings: ReadingSink, guide: SharedGuide, show: bool) -> Result<Pipeline> {
-        Pipeline::start(Parts {
+        let sink = reading_sink(readings.clone(), lines, self.stats.clone());
+        let show = view.screen.is_some() || view.record.is_some();
+        let mut viewer = Viewer::new(view, guide.clone(), readings, self.stats.clone())?;
+        let mut pipeline = Pipeline::start(Parts {
             source: self.source,
             reader: self.reader,
-            readings,
+            readings: sink,
             guide,
             keep_all: self.keep_all,
             show,
             stats: self.stats,
-        })
+        })?;
+        let result = follow(&mut pipeline, &mut viewer, &interrupted);
+        // The first error explains more than one while ending.
+        let result = result.and(pipeline.stop());
+        let recorded = viewer.finish();
+        result?;
+        if let Some(recorded) = recorded? {
+            eprintln!("{recorded}");
+        }
+        Ok(())
     }
 }
 
-fn show(pipeline: &mut Pipeline, viewer: &mut Viewer, interrupted: &AtomicBool) -> Result<()> {
+/// What becomes of a reading.
+fn reading_sink(
+    newest: NewestReading,
+    mut lines: Option<Box<dyn Write + Send>>,
+    stats: Stats,
+) -> ReadingSink {
+    Box::new(move |reading| {
+        let mut goes_on = true;
+        if let Some(lines) = &mut lines {
+            goes_on = lines::write(&reading, lines).context("cannot write a reading")?;
+            stats.time(Stage::AgeAtPresent, reading.captured.elapsed());
+        }
+        newest.set(reading);
+        Ok(goes_on)
+    })
+}
+
+/// The main thread's part: shows frames, answers keys, and notices the end.
+fn follow(pipeline: &mut Pipeline, viewer: &mut Viewer, interrupted: &AtomicBool) -> Result<()> {
     while !interrupted.load(Ordering::Acquire) {
         match pipeline.frame(FRAME_WAIT) {
             Ok(frame) => viewer.show(frame)?,
             Err(Empty::Timeout) => viewer.idle(pipeline.trouble())?,
             Err(Empty::Closed) => {
-                // What is left to wait for is the last frame's reading, or the reason of the end.
+                // What is left to wait for is the last reading, or the reason of the end.
                 let ended = pipeline.has_ended(FRAME_WAIT)?;
-                if ended && viewer.frames() != 1 {
+                if ended && !viewer.shows_still() {
                     break;
                 }
                 if ended {

@@ -91,6 +91,7 @@ impl Pipeline {
             to_reader,
             to_screen,
             keep_all: parts.keep_all,
+            running: false,
             trouble: Arc::clone(&trouble),
             stop: Arc::clone(&stop),
             stats: parts.stats.clone(),
@@ -194,6 +195,8 @@ struct Delivery {
     to_reader: mailbox::Sender<Arc<Frame>>,
     to_screen: Option<mailbox::Sender<Arc<Frame>>>,
     keep_all: bool,
+    /// Whether frames have come.
+    running: bool,
     trouble: Arc<Mutex<Option<String>>>,
     stop: Arc<AtomicBool>,
     stats: Stats,
@@ -210,6 +213,7 @@ impl Delivery {
                     self.stats.time(Stage::Decode, decode);
                     self.stats.count(Rate::Source, frame.captured);
                     self.set_trouble(None);
+                    self.running = true;
                     if self.deliver(frame).is_err() {
                         break;
                     }
@@ -239,8 +243,15 @@ impl Delivery {
         Ok(())
     }
 
-    fn set_trouble(&self, trouble: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(|held| held.into_inner()) = trouble;
+    /// Says on stderr, too, that a running source got into trouble, or out of it.
+    fn set_trouble(&mut self, trouble: Option<String>) {
+        let mut held = self.trouble.lock().unwrap_or_else(|held| held.into_inner());
+        match (&*held, &trouble) {
+            (None, Some(trouble)) if self.running => tracing::warn!("{trouble}"),
+            (Some(_), None) if self.running => tracing::warn!("frames come again"),
+            _ => {}
+        }
+        *held = trouble;
     }
 }
 

@@ -9,8 +9,8 @@ use super::guide::SharedGuide;
 use crate::frame::Frame;
 use crate::overlay::{Canvas, Figures, Overlay, Scene};
 use crate::recognize::Reading;
-use crate::sink::screen::{Action, KEYS, Screen};
-use crate::stats::{Rate, Stage, Stats};
+use crate::sink::screen::{Action, KEYS, Recording, Screen};
+use crate::stats::{Drop as Lost, Rate, Stage, Stats};
 
 /// How far a key press moves the guide box, as a share of the picture.
 const GUIDE_STEP: f32 = 0.02;
@@ -33,6 +33,20 @@ const LARGEST: (f64, f64) = (1920.0, 1080.0);
 /// Opens a screen of the given width and height, in pixels.
 pub type OpenScreen = Box<dyn FnOnce(usize, usize) -> Result<Box<dyn Screen>>>;
 
+/// Starts a recording of pictures of the given width and height, in pixels.
+pub type StartRecording = Box<dyn FnOnce(usize, usize) -> Result<Box<dyn Recording>>>;
+
+/// Where frames with readings go; both are opened with the first frame, whose size they take.
+#[derive(Default)]
+pub struct View {
+    /// The screen, if any.
+    pub screen: Option<OpenScreen>,
+    /// Whether left and right are swapped, as in a mirror.
+    pub mirror: bool,
+    /// The recording, if any.
+    pub record: Option<StartRecording>,
+}
+
 /// The newest reading, handed from the thread that reads to the one that shows.
 #[derive(Debug, Clone, Default)]
 pub struct NewestReading(Arc<Mutex<Option<Arc<Reading>>>>);
@@ -53,7 +67,12 @@ impl NewestReading {
 /// Shows frames and answers keys.
 pub struct Viewer {
     overlay: Overlay,
-    screen: Shown,
+    open: Option<OpenScreen>,
+    screen: Option<Box<dyn Screen>>,
+    start: Option<StartRecording>,
+    recording: Option<Running>,
+    /// What ended the recording early.
+    broken: Option<anyhow::Error>,
     canvas: Vec<u32>,
     width: usize,
     height: usize,
@@ -69,10 +88,10 @@ pub struct Viewer {
     frames: u64,
 }
 
-/// The screen opens with the first frame, whose size it takes.
-enum Shown {
-    NotYet(Option<OpenScreen>),
-    On(Box<dyn Screen>),
+/// A recording since the frame of media time `since`.
+struct Running {
+    file: Box<dyn Recording>,
+    since: Duration,
 }
 
 /// What is on the screen.
@@ -86,24 +105,27 @@ struct Last {
 }
 
 impl Viewer {
-    /// A viewer that opens its screen with the first frame.
+    /// A viewer of frames with the newest of `readings`.
     ///
     /// # Errors
     /// When the overlay's fonts are damaged.
     pub fn new(
-        open: OpenScreen,
-        mirror: bool,
+        view: View,
         guide: SharedGuide,
         readings: NewestReading,
         stats: Stats,
     ) -> Result<Viewer> {
         Ok(Viewer {
             overlay: Overlay::new()?,
-            screen: Shown::NotYet(Some(open)),
+            open: view.screen,
+            screen: None,
+            start: view.record,
+            recording: None,
+            broken: None,
             canvas: Vec::new(),
             width: 0,
             height: 0,
-            mirror,
+            mirror: view.mirror,
             help: false,
             show_figures: true,
             guide,
@@ -116,32 +138,73 @@ impl Viewer {
         })
     }
 
-    /// Frames shown so far.
-    pub fn frames(&self) -> u64 {
-        self.frames
+    /// Whether a still picture is on a screen, for somebody to look at.
+    pub fn shows_still(&self) -> bool {
+        self.screen.is_some() && self.frames == 1
     }
 
-    /// Shows a new frame.
+    /// Shows a new frame and records it.
     ///
     /// # Errors
-    /// When there is no screen to open, or it is gone.
+    /// When there is no screen to open or it is gone, or the recording cannot be started.
     pub fn show(&mut self, frame: Arc<Frame>) -> Result<()> {
-        if let Shown::NotYet(open) = &mut self.screen {
-            (self.width, self.height) = canvas_size(frame.width, frame.height);
-            self.canvas = vec![0; self.width * self.height];
-            if let Some(open) = open.take() {
-                self.screen = Shown::On(open(self.width, self.height)?);
-            }
+        if self.canvas.is_empty() {
+            self.open(&frame)?;
         }
         self.draw(&frame, None)?;
-        let now = Instant::now();
-        self.stats.count(Rate::Display, now);
-        self.stats.time(
-            Stage::AgeAtPresent,
-            now.saturating_duration_since(frame.captured),
-        );
+        self.record(frame.time);
+        if self.screen.is_some() {
+            let now = Instant::now();
+            self.stats.count(Rate::Display, now);
+            let age = now.saturating_duration_since(frame.captured);
+            self.stats.time(Stage::AgeAtPresent, age);
+        }
         self.frames += 1;
         Ok(())
+    }
+
+    fn open(&mut self, frame: &Frame) -> Result<()> {
+        (self.width, self.height) = canvas_size(frame.width, frame.height);
+        self.canvas = vec![0; self.width * self.height];
+        if let Some(start) = self.start.take() {
+            self.recording = Some(Running {
+                file: start(self.width, self.height)?,
+                since: frame.time,
+            });
+        }
+        if let Some(open) = self.open.take() {
+            self.screen = Some(open(self.width, self.height)?);
+        }
+        Ok(())
+    }
+
+    /// A recording that breaks off, because the disk is full, say, ends nothing else for now.
+    fn record(&mut self, time: Duration) {
+        let Some(recording) = &mut self.recording else {
+            return;
+        };
+        let began = Instant::now();
+        if let Err(error) = recording.file.push(&self.canvas, time) {
+            tracing::error!("the recording has ended early: {error:#}");
+            self.broken = Some(error);
+            self.recording = None;
+            return;
+        }
+        self.stats.time(Stage::Record, began.elapsed());
+        let dropped = recording.file.dropped();
+        self.stats.set_dropped(Lost::Record, dropped);
+    }
+
+    /// Completes the recording, if there is one, and says what it holds.
+    ///
+    /// # Errors
+    /// When it has ended early, or its file cannot be completed.
+    pub fn finish(self) -> Result<Option<String>> {
+        if let Some(error) = self.broken {
+            return Err(error.context("the recording has ended early"));
+        }
+        let recording = self.recording.map(|recording| recording.file.finish());
+        recording.transpose()
     }
 
     /// Looks after the screen while there is no new frame: shows a message or a reading that came
@@ -164,7 +227,7 @@ impl Viewer {
 
     /// Does what the keys said; `false` when that was to quit.
     pub fn answer_keys(&mut self) -> bool {
-        let Shown::On(screen) = &mut self.screen else {
+        let Some(screen) = &mut self.screen else {
             return true;
         };
         for action in screen.actions() {
@@ -214,14 +277,17 @@ impl Viewer {
             figures: self.show_figures.then_some(self.figures),
             keys: &KEYS,
             help: self.help,
-            hint: Some("h help · q quit"),
+            hint: self.screen.is_some().then_some("h help · q quit"),
             message: message.as_deref(),
-            recording: None,
+            recording: self
+                .recording
+                .as_ref()
+                .map(|recording| frame.time.saturating_sub(recording.since)),
         };
         self.overlay.draw(&mut canvas, &scene);
         let drawn = Instant::now();
         self.stats.time(Stage::Overlay, drawn - began);
-        if let Shown::On(screen) = &mut self.screen {
+        if let Some(screen) = &mut self.screen {
             screen.show(&self.canvas, self.width, self.height)?;
             self.stats.time(Stage::Blit, drawn.elapsed());
         }

@@ -26,6 +26,11 @@ struct Line<'a> {
     text: &'a str,
 }
 
+/// To a share of a picture that no pixel notices: more digits are noise of the arithmetic.
+fn rounded(share: f32) -> f32 {
+    (share * 1e5).round() / 1e5
+}
+
 /// Writes a reading as one line of JSON and flushes it, so that a reader sees it at once.
 ///
 /// Returns `false` when nobody reads any more: the pipe was closed.
@@ -46,7 +51,7 @@ pub fn write(reading: &Reading, out: &mut impl Write) -> io::Result<bool> {
             .collect(),
         hand: reading
             .hand
-            .map(|hand| [hand.x0, hand.y0, hand.width(), hand.height()]),
+            .map(|hand| [hand.x0, hand.y0, hand.width(), hand.height()].map(rounded)),
         age_ms: tenths((Instant::now() - reading.captured).as_secs_f64() * 1000.0),
         text: "",
     };

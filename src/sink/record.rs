@@ -24,6 +24,7 @@ use yuv::{
     bgra_to_yuv420,
 };
 
+use super::screen::Recording;
 use crate::mp4::{Track, Writer};
 
 /// Pictures that may wait or be encoded at once: a quarter of a second at 30 a second.
@@ -209,6 +210,31 @@ impl Recorder {
             dropped: self.dropped + summary.dropped,
             ..summary
         })
+    }
+}
+
+impl Recording for Recorder {
+    fn push(&mut self, pixels: &[u32], time: Duration) -> Result<()> {
+        Recorder::push(self, pixels, time)
+    }
+
+    fn dropped(&self) -> u64 {
+        Recorder::dropped(self)
+    }
+
+    fn finish(self: Box<Self>) -> Result<String> {
+        let path = self.path.display().to_string();
+        let RecordSummary {
+            frames,
+            dropped,
+            duration,
+            bytes,
+        } = Recorder::finish(*self)?;
+        let (seconds, megabytes) = (duration.as_secs_f64(), bytes as f64 / 1e6);
+        Ok(format!(
+            "recorded {path}: {frames} pictures, {dropped} left out, {seconds:.1} s, \
+             {megabytes:.1} MB"
+        ))
     }
 }
 

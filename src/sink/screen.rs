@@ -1,5 +1,7 @@
 //! What a screen is to the program, whatever draws it.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 /// Shows pictures and tells what the person before it wants.
@@ -12,6 +14,25 @@ pub trait Screen {
 
     /// What was asked for since the last call, in order. To be called often.
     fn actions(&mut self) -> Vec<Action>;
+}
+
+/// Takes what is shown, for a file.
+pub trait Recording {
+    /// Takes a picture of `height * width` pixels `0x00RRGGBB`, the size it was started with,
+    /// without waiting. `time` grows from picture to picture.
+    ///
+    /// # Errors
+    /// Once, when the recording has ended early; it stays what it was until then.
+    fn push(&mut self, pixels: &[u32], time: Duration) -> Result<()>;
+
+    /// Pictures that were left out so far because the encoder was busy.
+    fn dropped(&self) -> u64;
+
+    /// Completes the file and says what it holds.
+    ///
+    /// # Errors
+    /// When the file cannot be completed.
+    fn finish(self: Box<Self>) -> Result<String>;
 }
 
 /// What a key does.

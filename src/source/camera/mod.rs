@@ -257,9 +257,6 @@ impl<D: Driver> CameraSource<D> {
         let Some(capture) = opening.current else {
             return;
         };
-        if let Some((device, _)) = opening.before {
-            tracing::warn!("{device} is back");
-        }
         self.name.clone_from(&capture.device.name);
         let first_seq = self.next_seq.saturating_sub(seq);
         self.next_seq += 1;
@@ -298,7 +295,7 @@ impl<D: Driver> CameraSource<D> {
             Err(error) => {
                 let why = error.to_string();
                 let device = running.capture.device.clone();
-                tracing::warn!("{device}: {why}; waiting for it to come back");
+                tracing::debug!("{device}: {why}");
                 self.losses.replaced += running.capture.replaced();
                 self.state = State::Lost {
                     device,

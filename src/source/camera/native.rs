@@ -34,8 +34,9 @@ impl Driver for Native {
 
     fn open(&self, device: &Device, format: &Format) -> Result<NativeStream, CameraError> {
         if format.fps.fract() != 0.0 {
-            let why = format!("a rate of {} fps cannot be asked for", format.fps);
-            return Err(CameraError::Refused(why));
+            return Err(CameraError::Refused(
+                "only whole rates can be asked for".into(),
+            ));
         }
         listing::prepare(device, format)?;
         let resolution = Resolution::new(format.width, format.height);
