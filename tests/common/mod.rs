@@ -1,4 +1,6 @@
 //! What the tests of the commands share: drawn pictures, and a model that reads them.
+//! Each test program uses a part of it.
+#![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
 

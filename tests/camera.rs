@@ -1,0 +1,283 @@
+//! The program before a camera, through its own camera code and faults of all kinds.
+#![cfg(all(target_os = "linux", feature = "camera"))]
+
+#[path = "common/mod.rs"]
+mod common;
+#[path = "common/fakecam.rs"]
+mod fakecam;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use common::{GREEN, RED, colour_model};
+use fakecam::{FakeCamera, HEIGHT, Running, WIDTH};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A model that reads A from red and B from green.
+struct Colours(TempDir, String);
+
+impl Colours {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = colour_model(folder.path()).display().to_string();
+        Colours(folder, path)
+    }
+
+    fn watch(&self, camera: &FakeCamera) -> Running {
+        camera.start(&["--headless", "--model", &self.1])
+    }
+}
+
+#[track_caller]
+fn assert_letters(readings: &[Value], letter: &str) {
+    for reading in readings {
+        assert_eq!(reading["letter"], letter, "{reading}");
+    }
+}
+
+/// The program ended with one message and no crash.
+#[track_caller]
+fn assert_one_error(running: Running, parts: &[&str]) {
+    let (status, said) = running.end();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert_eq!(said.matches("error:").count(), 1, "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    for part in parts {
+        assert!(said.contains(part), "{part:?} is missing in: {said}");
+    }
+}
+
+fn seq(reading: &Value) -> u64 {
+    reading["seq"].as_u64().unwrap()
+}
+
+#[test]
+fn frames_carry_the_drivers_time_stamps() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let colours = Colours::new();
+    let mut running = colours.watch(&camera);
+    let readings = running.readings(20);
+    assert_letters(&readings, "A");
+    for pair in readings.windows(2) {
+        let frames = seq(&pair[1]) - seq(&pair[0]);
+        let time = |reading: &Value| reading["t_ms"].as_f64().unwrap();
+        let step = time(&pair[1]) - time(&pair[0]);
+        // The moments of arrival vary by more than this.
+        let expected = frames as f64 * 1000.0 / 30.0;
+        assert!(
+            (step - expected).abs() < 1.0,
+            "{step} ms for {frames} frames"
+        );
+    }
+    for reading in &readings {
+        let age = reading["age_ms"].as_f64().unwrap();
+        assert!((0.0..5000.0).contains(&age), "{age} ms old");
+    }
+}
+
+#[test]
+fn every_encoding_is_read() {
+    let pixels = WIDTH * HEIGHT;
+    // Green in BT.601, limited range.
+    let (y, u, v) = (146, 66, 49);
+    let nv12 = [vec![y; pixels], [u, v].repeat(pixels / 4)].concat();
+    let [r, g, b] = GREEN;
+    let pictures = [
+        ("YUYV", [y, u, y, v].repeat(pixels / 2)),
+        ("NV12", nv12),
+        ("RGB3", GREEN.repeat(pixels)),
+        ("BGR3", [b, g, r].repeat(pixels)),
+    ];
+    let colours = Colours::new();
+    for (format, picture) in pictures {
+        let Some(camera) = FakeCamera::sending(format, &picture) else {
+            return;
+        };
+        let readings = colours.watch(&camera).readings(2);
+        assert_letters(&readings, "B");
+    }
+}
+
+#[test]
+fn a_camera_that_another_program_left_in_an_odd_state_is_opened() {
+    let colours = Colours::new();
+    for (state, value) in [("FAKECAM_LEFT_AT", "YU12"), ("FAKECAM_LEFT_FPS", "25/2")] {
+        let Some(camera) = FakeCamera::seeing(RED) else {
+            return;
+        };
+        let camera = camera.with(state, value);
+        assert_letters(&colours.watch(&camera).readings(2), "A");
+    }
+}
+
+#[test]
+fn cameras_are_listed_without_their_metadata_nodes() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let camera = camera.with("FAKECAM_INDEX", 3).with("FAKECAM_METADATA", 1);
+    let mut running = camera.start(&["cameras"]);
+    let expected = [
+        "cam:3  Fake camera  (the default)",
+        "  * MJPEG 320x240 at 30 fps",
+    ];
+    assert_eq!(running.text(), expected.join("\n") + "\n");
+    assert!(running.end().0.success());
+}
+
+#[test]
+fn a_camera_can_be_chosen_and_a_missing_one_is_an_error() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let camera = camera.with("FAKECAM_INDEX", 3);
+    let colours = Colours::new();
+    let mut running = camera.start(&["--source", "cam:3", "--headless", "--model", &colours.1]);
+    assert_letters(&running.readings(1), "A");
+    drop(running);
+    let running = camera.start(&["--source", "cam:0", "--headless", "--model", &colours.1]);
+    assert_one_error(running, &["cam:0", "Fake camera (cam:3)"]);
+}
+
+#[test]
+fn without_a_camera_the_error_says_what_else_can_be_watched() {
+    let Some(none) = FakeCamera::none() else {
+        return;
+    };
+    assert_one_error(none.start(&["--headless"]), &["no camera", "--source"]);
+}
+
+#[test]
+fn a_camera_that_another_program_uses_is_an_error_that_says_so() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let camera = camera.with("FAKECAM_BUSY", 1);
+    assert_one_error(
+        camera.start(&["--headless"]),
+        &["Fake camera (cam:0)", "another program"],
+    );
+}
+
+#[test]
+fn a_camera_without_permission_is_an_error_that_names_the_group() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    const ACCESS_DENIED: i32 = 13;
+    let camera = camera.with("FAKECAM_OPEN_ERROR", ACCESS_DENIED);
+    assert_one_error(
+        camera.start(&["--headless"]),
+        &["permission", "group video"],
+    );
+}
+
+#[test]
+fn a_camera_that_opens_but_gives_no_picture_is_an_error() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let camera = camera.with("FAKECAM_STALL_AFTER", 0);
+    assert_one_error(
+        camera.start(&["--headless"]),
+        &["Fake camera", "no picture"],
+    );
+}
+
+#[test]
+fn damaged_pictures_are_skipped_and_counted() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let camera = camera.with("FAKECAM_CORRUPT_EVERY", 3);
+    let colours = Colours::new();
+    let stats = colours.0.path().join("stats.json");
+    let stats = stats.to_str().unwrap();
+    let arguments = ["--headless", "--model", &colours.1, "--stats", stats];
+    let mut running = camera.start(&arguments);
+    assert_letters(&running.readings(12), "A");
+    running.signal("INT");
+    let (status, said) = running.end();
+    assert!(status.success(), "{said}");
+    let stats: Value = serde_json::from_slice(&std::fs::read(Path::new(stats)).unwrap()).unwrap();
+    assert!(stats["dropped"]["decode"].as_u64().unwrap() >= 4, "{stats}");
+    assert!(stats["frames"].as_u64().unwrap() >= 12, "{stats}");
+}
+
+#[test]
+fn an_unplugged_camera_is_waited_for_until_a_signal_ends_it() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let camera = camera.with("FAKECAM_UNPLUG_AFTER", 5);
+    let colours = Colours::new();
+    let mut running = colours.watch(&camera);
+    running.readings(1);
+    running.wait_for_message("unplugged");
+    running.signal("TERM");
+    let (status, said) = running.end();
+    assert!(status.success(), "{said}");
+}
+
+#[test]
+fn a_camera_that_is_plugged_in_again_is_read_again() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let camera = camera.with("FAKECAM_UNPLUG_AFTER", 5);
+    let camera = camera.with("FAKECAM_REPLUG_MS", 300);
+    assert_goes_on_after_five(&camera);
+}
+
+#[test]
+fn a_camera_with_input_output_errors_is_started_again() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    assert_goes_on_after_five(&camera.with("FAKECAM_EIO_AFTER", 5));
+}
+
+/// The camera breaks off after five pictures; more come nevertheless, numbered on.
+#[track_caller]
+fn assert_goes_on_after_five(camera: &FakeCamera) {
+    let colours = Colours::new();
+    let readings = colours.watch(camera).readings(12);
+    assert_letters(&readings, "A");
+    for pair in readings.windows(2) {
+        assert!(seq(&pair[1]) > seq(&pair[0]), "{pair:?}");
+    }
+}
+
+#[test]
+fn a_camera_that_stalls_is_noticed_and_does_not_hold_up_the_end() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let camera = camera.with("FAKECAM_STALL_AFTER", 5);
+    let colours = Colours::new();
+    let mut running = colours.watch(&camera);
+    running.readings(1);
+    running.wait_for_message("gives no picture");
+    let began = Instant::now();
+    running.signal("INT");
+    let (status, said) = running.end();
+    assert!(status.success(), "{said}");
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn it_ends_quietly_when_nobody_reads_its_lines_any_more() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let colours = Colours::new();
+    let mut running = colours.watch(&camera);
+    running.readings(1);
+    running.stop_reading();
+    let (status, said) = running.end();
+    assert!(status.success(), "{said}");
+    assert_eq!(said, "");
+}

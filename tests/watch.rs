@@ -1,0 +1,187 @@
+//! The program watching pictures, and what it says where it cannot.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::assert::Assert;
+use common::{BLUE, GREEN, RED, colour_model, paint, signcam};
+use predicates::prelude::PredicateBooleanExt;
+use predicates::str::{contains, is_empty};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder of pictures, red, green and blue by their names, and a model that tells them apart.
+struct Scene {
+    folder: TempDir,
+    model: PathBuf,
+}
+
+impl Scene {
+    fn new(pictures: &[(&str, [u8; 3])]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("pictures")).unwrap();
+        for (name, colour) in pictures {
+            paint(&folder.path().join("pictures").join(name), *colour, *colour);
+        }
+        let model = colour_model(folder.path());
+        Scene { folder, model }
+    }
+
+    fn pictures(&self) -> PathBuf {
+        self.folder.path().join("pictures")
+    }
+
+    fn watch(&self, source: &Path, arguments: &[&str]) -> Assert {
+        let mut command = signcam();
+        command.arg("--source").arg(source);
+        command.arg("--model").arg(&self.model);
+        command.args(arguments).assert()
+    }
+}
+
+fn readings(output: &[u8]) -> Vec<Value> {
+    let text = std::str::from_utf8(output).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Exit code 1 and one message that has the parts.
+#[track_caller]
+fn assert_one_error(assert: Assert, parts: &[&str]) {
+    let mut assert = assert.code(1).stdout(is_empty());
+    for part in parts {
+        assert = assert.stderr(contains(*part));
+    }
+    assert
+        .stderr(contains("error:").count(1))
+        .stderr(contains("panicked").not());
+}
+
+#[test]
+fn a_folder_is_read_picture_by_picture_in_path_order() {
+    let scene = Scene::new(&[("2.png", GREEN), ("1/a.png", RED), ("3.png", BLUE)]);
+    let assert = scene.watch(&scene.pictures(), &["--headless", "--pace", "max"]);
+    let output = assert.success().stderr(is_empty()).get_output().clone();
+    let readings = readings(&output.stdout);
+    let letters: Vec<_> = readings.iter().map(|reading| &reading["letter"]).collect();
+    assert_eq!(
+        letters,
+        [&Value::from("A"), &Value::from("B"), &Value::Null]
+    );
+    for field in ["seq", "t_ms", "confidence", "top", "box", "age_ms", "text"] {
+        assert!(!readings[0][field].is_null(), "{field}: {}", readings[0]);
+    }
+}
+
+#[test]
+fn an_unreadable_picture_in_a_folder_is_named_and_skipped() {
+    let scene = Scene::new(&[("1.png", RED), ("3.png", GREEN)]);
+    fs::write(scene.pictures().join("2.png"), "no picture").unwrap();
+    let assert = scene.watch(&scene.pictures(), &["--headless", "--pace", "max"]);
+    let assert = assert.success().stderr(contains("2.png"));
+    assert_eq!(readings(&assert.get_output().stdout).len(), 2);
+}
+
+#[test]
+fn no_letter_is_given_below_the_threshold() {
+    let scene = Scene::new(&[("1.png", RED)]);
+    let watch = |threshold: &str| {
+        let arguments = ["--headless", "--threshold", threshold];
+        let assert = scene.watch(&scene.pictures(), &arguments).success();
+        readings(&assert.get_output().stdout)[0].clone()
+    };
+    let reading = watch("0");
+    assert_eq!(reading["letter"], "A");
+    assert!(reading["confidence"].as_f64().unwrap() < 1.0);
+    assert!(watch("1")["letter"].is_null());
+}
+
+#[test]
+fn figures_are_written_where_asked_for() {
+    let scene = Scene::new(&[("1.png", RED), ("2.png", GREEN)]);
+    let stats = scene.folder.path().join("stats.json");
+    let arguments = [
+        "--headless",
+        "--pace",
+        "max",
+        "--stats",
+        stats.to_str().unwrap(),
+    ];
+    scene
+        .watch(&scene.pictures(), &arguments)
+        .success()
+        .stderr(contains("infer"));
+    let stats: Value = serde_json::from_slice(&fs::read(stats).unwrap()).unwrap();
+    assert_eq!(stats["frames"], 2);
+    assert_eq!(stats["stages"]["infer"]["count"], 2);
+    assert_eq!(stats["dropped"]["mailbox"], 0);
+}
+
+#[test]
+fn sources_that_cannot_be_read_are_errors_that_name_them() {
+    let scene = Scene::new(&[]);
+    let headless = ["--headless"];
+    let empty = scene.pictures();
+    assert_one_error(
+        scene.watch(&empty, &headless),
+        &["no JPEG or PNG", "pictures"],
+    );
+
+    let missing = scene.folder.path().join("missing");
+    assert_one_error(
+        scene.watch(&missing, &headless),
+        &["missing", "No such file"],
+    );
+
+    let broken = scene.folder.path().join("broken.jpg");
+    fs::write(&broken, "no picture").unwrap();
+    assert_one_error(scene.watch(&broken, &headless), &["broken.jpg"]);
+
+    let video = scene.folder.path().join("zero.mp4");
+    fs::write(&video, "").unwrap();
+    assert_one_error(scene.watch(&video, &headless), &["zero.mp4", "empty"]);
+}
+
+#[test]
+fn a_model_that_is_missing_is_an_error_that_names_it() {
+    let scene = Scene::new(&[("1.png", RED)]);
+    let scene = Scene {
+        model: scene.folder.path().join("none.onnx"),
+        ..scene
+    };
+    assert_one_error(
+        scene.watch(&scene.pictures(), &["--headless"]),
+        &["none.onnx"],
+    );
+}
+
+#[test]
+#[cfg(all(target_os = "linux", feature = "window"))]
+fn without_a_display_the_error_offers_another_way() {
+    let scene = Scene::new(&[("1.png", RED)]);
+    let mut command = signcam();
+    command.arg("--source").arg(scene.pictures());
+    command.arg("--model").arg(&scene.model);
+    command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
+    assert_one_error(command.assert(), &["cannot open a window", "--headless"]);
+}
+
+#[test]
+fn what_cannot_be_meant_is_wrong_usage() {
+    let wrong: [&[&str]; 4] = [
+        &["--threshold", "1.5"],
+        &["--threshold", "nan"],
+        &["--pace", "0"],
+        &["--nonsense"],
+    ];
+    for arguments in wrong {
+        signcam()
+            .args(arguments)
+            .assert()
+            .code(2)
+            .stdout(is_empty());
+    }
+}
