@@ -5,6 +5,7 @@
 //! - `run N`: N runs on a drawn picture; answers each run's time in microseconds.
 //! - `planes FILE`: reads the network's f32 input (little endian, NCHW) from FILE, answers the outputs' values.
 //! - `layers N`: each layer's median time over N runs, as JSON (signcam only).
+//! - `clock`: the processor's clock in GHz, measured with a chain of dependent operations.
 //!
 //! The runtimes take what they'd take in the program: signcam the RGB bytes, tract a normalised f32 tensor.
 
@@ -54,12 +55,31 @@ fn main() -> Result<()> {
             Some(("run", count)) => runtime.run(count.parse()?)?,
             Some(("planes", file)) => runtime.planes(file)?,
             Some(("layers", count)) => runtime.layers(count.parse()?)?,
-            _ => bail!("{line}: run N, planes FILE or layers N"),
+            None if line == "clock" => clock().to_string(),
+            _ => bail!("{line}: run N, planes FILE, layers N or clock"),
         };
         println!("{answer}");
         std::io::stdout().flush()?;
     }
     Ok(())
+}
+
+/// The best of several tries, in GHz: a step of xorshift is six operations of one cycle that wait for each other.
+fn clock() -> f64 {
+    const STEPS: u32 = 500_000;
+    let mut x = std::hint::black_box(3u64);
+    let mut seconds = f64::INFINITY;
+    for _ in 0..50 {
+        let started = Instant::now();
+        for _ in 0..STEPS {
+            x ^= x << 13;
+            x ^= x >> 7;
+            x ^= x << 17;
+        }
+        x = std::hint::black_box(x);
+        seconds = seconds.min(started.elapsed().as_secs_f64());
+    }
+    6.0 * f64::from(STEPS) / seconds / 1e9
 }
 
 fn joined<T: std::fmt::Display>(values: impl IntoIterator<Item = T>) -> String {

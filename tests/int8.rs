@@ -392,3 +392,44 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn threads_change_nothing_but_the_time() {
+    let size = 96;
+    let model = qdq::mobilenet_v2(0.5, size, 27, 3);
+    let rgb: Vec<u8> = (0..size * size * 3).map(|i| (i * 7 % 253) as u8).collect();
+    for isa in families() {
+        let mut network = lowered(&model, isa);
+        network.run(&rgb).unwrap();
+        let alone = network.outputs()[0].values().to_vec();
+        for threads in [2, 3, 1] {
+            network.set_threads(threads);
+            assert_eq!(network.threads(), threads);
+            network.run(&rgb).unwrap();
+            assert_eq!(
+                network.outputs()[0].values(),
+                alone,
+                "{isa}, {threads} threads"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_lowered_network_runs_as_a_tract_model() {
+    let model = qdq::mobilenet_v1(0.25, 32, 5, 2);
+    let planes = Drawn(2).planes([32, 32]);
+    let expected = ours(&model, Isa::Portable, &planes);
+    let typed = lowered(&model, Isa::Portable).into_tract().unwrap();
+    let plan = typed.into_optimized().unwrap().into_runnable().unwrap();
+    let image = Tensor::from_shape(&[1, 3, 32, 32], &planes).unwrap();
+    let outputs = plan.run(tvec![image.into()]).unwrap();
+    assert_eq!(outputs[0].shape(), [1, 5]);
+    assert!(
+        outputs[0]
+            .to_plain_array_view::<f32>()
+            .unwrap()
+            .iter()
+            .eq(&expected[0])
+    );
+}

@@ -16,6 +16,7 @@ pub mod lower;
 pub mod plan;
 mod program;
 pub mod quant;
+mod tract_op;
 
 pub use isa::Isa;
 pub use lower::Unsupported;

@@ -1,13 +1,16 @@
 //! A plan made runnable: weights packed for one kernel family, every buffer reserved beforehand.
 
 use std::mem;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use tract_onnx::pb::ModelProto;
 
 use super::isa::Isa;
-use super::kernels::{self, Buffer, Conv, Depthwise, DepthwiseShape, Reads, Starts, padded};
+use super::kernels::{
+    self, Buffer, Conv, Depthwise, DepthwiseShape, Pool as Threads, Reads, Starts, padded,
+};
 use super::lower::{self, Unsupported};
 use super::plan::{
     Layer, LayerOp, Map, MapId, Output, OutputSource, Plan, Pool, Stage, Weights, Window,
@@ -82,7 +85,11 @@ pub struct Network {
     infos: Vec<LayerInfo>,
     readers: Vec<Reader>,
     outputs: Vec<NetworkOutput>,
+    threads: Option<Arc<Threads>>,
 }
+
+/// Multiply-adds from which a layer is worth another thread: below, handing over takes longer than it saves.
+const MULTIPLY_ADDS_PER_THREAD: u64 = 500_000;
 
 /// Where a step finds its input.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +104,8 @@ struct Step {
     target: usize,
     /// Bytes of the output map.
     len: usize,
+    /// Most threads it is worth.
+    parts: usize,
     work: Work,
 }
 
@@ -218,6 +227,7 @@ impl Network {
                     sources: layer.inputs.iter().map(source).collect(),
                     target: slot_of[layer.output],
                     len: bytes(&out),
+                    parts: 1 + (plan.multiply_adds(layer) / MULTIPLY_ADDS_PER_THREAD) as usize,
                     work,
                 }
             })
@@ -250,12 +260,24 @@ impl Network {
             steps,
             readers,
             outputs: outputs.collect(),
+            threads: None,
         }
     }
 
     /// The kernel family it was packed for.
     pub fn isa(&self) -> Isa {
         self.isa
+    }
+
+    /// Shares the work of large layers among `count` threads, the caller's own among them. One is the default; a
+    /// pool has 16 at most.
+    pub fn set_threads(&mut self, count: usize) {
+        self.threads = (count > 1).then(|| Arc::new(Threads::new(count)));
+    }
+
+    /// How many threads share the work.
+    pub fn threads(&self) -> usize {
+        self.threads.as_ref().map_or(1, |threads| threads.threads())
     }
 
     /// Height and width of the picture it reads.
@@ -357,6 +379,7 @@ impl Network {
             };
             step.run(
                 self.isa,
+                self.threads.as_deref(),
                 source,
                 &mut target.bytes_mut()[..step.len],
                 &mut self.bordered,
@@ -377,18 +400,38 @@ impl Step {
     fn run<'a>(
         &self,
         isa: Isa,
+        threads: Option<&Threads>,
         source: impl Fn(usize) -> &'a [u8],
         target: &mut [u8],
         bordered: &mut Buffer,
         sums: &mut [i32],
     ) {
+        let fill =
+            |target: &mut [u8], unit: usize, job: &(dyn Fn(usize, &mut [u8]) + Sync)| match threads
+            {
+                Some(threads) => threads.fill(target, unit, self.parts, job),
+                None => job(0, target),
+            };
         match &self.work {
-            Work::Conv(conv) => conv.run(source(0), target, 0),
+            Work::Conv(conv) => {
+                let source = source(0);
+                fill(target, conv.target_step(), &|first, run| {
+                    conv.run(source, run, first)
+                });
+            }
             Work::BorderedConv(border, conv) => {
                 border.copy(source(0), bordered.bytes_mut());
-                conv.run(bordered.bytes(), target, 0);
+                let source = bordered.bytes();
+                fill(target, conv.target_step(), &|first, run| {
+                    conv.run(source, run, first)
+                });
             }
-            Work::Depthwise(depthwise) => depthwise.run(source(0), target, 0),
+            Work::Depthwise(depthwise) => {
+                let source = source(0);
+                fill(target, depthwise.target_row(), &|first, run| {
+                    depthwise.run(source, run, first)
+                });
+            }
             Work::Dense {
                 channels,
                 weights,

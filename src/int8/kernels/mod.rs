@@ -6,14 +6,16 @@
 //! A map is kept as height x width pixels of [`padded`] channels; the bytes past the last channel hold whatever the
 //! layer that wrote them made of zero weights, and weights that meet them are zero.
 
-#[cfg(target_arch = "x86_64")]
-mod avx512;
 mod buffer;
+mod pool;
 mod portable;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 pub use buffer::Buffer;
+pub use pool::Pool;
 
 use super::isa::Isa;
 use super::quant::{AddQuant, Requant};
@@ -114,7 +116,9 @@ pub struct Conv {
 #[derive(Debug, Clone)]
 enum PackedConv {
     #[cfg(target_arch = "x86_64")]
-    Avx512(avx512::Conv),
+    Tiled(x86::Conv),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(x86::avx2::Conv),
     Portable(portable::Conv),
 }
 
@@ -138,7 +142,14 @@ impl Conv {
         let channels = store.channels();
         let packed = match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => PackedConv::Avx512(avx512::Conv::pack(weights, &store)),
+            Isa::Avx512Vnni => PackedConv::Tiled(x86::avx512::conv(weights, &store)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni => PackedConv::Tiled(x86::avxvnni::conv(weights, &store)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => match x86::avx2::Conv::pack(weights, &store) {
+                Some(conv) => PackedConv::Avx2(conv),
+                None => PackedConv::Portable(portable::Conv::pack(weights, store)),
+            },
             _ => PackedConv::Portable(portable::Conv::pack(weights, store)),
         };
         Self {
@@ -170,7 +181,10 @@ impl Conv {
         match &self.packed {
             // SAFETY: `new` took the family only where the processor has it; the lengths are checked above.
             #[cfg(target_arch = "x86_64")]
-            PackedConv::Avx512(conv) => unsafe { conv.run(&self.reads, source, target, first) },
+            PackedConv::Tiled(conv) => unsafe { conv.run(&self.reads, source, target, first) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            PackedConv::Avx2(conv) => unsafe { conv.run(&self.reads, source, target, first) },
             PackedConv::Portable(conv) => conv.run(&self.reads, source, target, first),
         }
     }
@@ -218,7 +232,7 @@ pub struct Depthwise {
 #[derive(Debug, Clone)]
 enum PackedDepthwise {
     #[cfg(target_arch = "x86_64")]
-    Avx512(avx512::Depthwise),
+    X86(x86::Depthwise),
     Portable(portable::Depthwise),
 }
 
@@ -241,9 +255,11 @@ impl Depthwise {
         let channels = store.channels();
         let packed = match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => {
-                PackedDepthwise::Avx512(avx512::Depthwise::pack(weights, pad, &store))
-            }
+            Isa::Avx512Vnni => PackedDepthwise::X86(x86::avx512::depthwise(weights, pad, &store)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni => PackedDepthwise::X86(x86::avxvnni::depthwise(weights, pad, &store)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => PackedDepthwise::X86(x86::avx2::depthwise(weights, pad, &store)),
             _ => PackedDepthwise::Portable(portable::Depthwise::pack(weights, pad, store)),
         };
         Self {
@@ -271,7 +287,7 @@ impl Depthwise {
         match &self.packed {
             // SAFETY: as in `Conv::run`.
             #[cfg(target_arch = "x86_64")]
-            PackedDepthwise::Avx512(depthwise) => unsafe {
+            PackedDepthwise::X86(depthwise) => unsafe {
                 depthwise.run(&self.shape, source, target, first);
             },
             PackedDepthwise::Portable(depthwise) => {
@@ -292,7 +308,10 @@ pub fn add(isa: Isa, quant: &AddQuant, a: &[u8], b: &[u8], target: &mut [u8]) {
     match isa {
         // SAFETY: the family is there, and the lengths are checked above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni => unsafe { avx512::add(quant, a, b, target) },
+        Isa::Avx512Vnni => unsafe { x86::avx512::add(quant, a, b, target) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni | Isa::Avx2 => unsafe { x86::avx2::add(quant, a, b, target) },
         _ => portable::add(quant, a, b, target),
     }
 }
@@ -308,7 +327,10 @@ pub fn sum_pixels(isa: Isa, source: &[u8], sums: &mut [i32]) {
     match isa {
         // SAFETY: the family is there, and the lengths are checked above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni => unsafe { avx512::sum_pixels(source, sums) },
+        Isa::Avx512Vnni => unsafe { x86::avx512::sum_pixels(source, sums) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni | Isa::Avx2 => unsafe { x86::avx2::sum_pixels(source, sums) },
         _ => portable::sum_pixels(source, sums),
     }
 }
@@ -324,7 +346,13 @@ pub fn dense(isa: Isa, source: &[u8], weights: &[i8], sums: &mut [i32]) {
     match isa {
         // SAFETY: the family is there, and the lengths are checked above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni => unsafe { avx512::dense(source, weights, sums) },
+        Isa::Avx512Vnni => unsafe { x86::avx512::dense(source, weights, sums) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni => unsafe { x86::avxvnni::dense(source, weights, sums) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { x86::avx2::dense(source, weights, sums) },
         _ => portable::dense(source, weights, sums),
     }
 }
