@@ -7,6 +7,7 @@
 //! layer that wrote them made of zero weights, and weights that meet them are zero.
 
 mod buffer;
+mod lanes;
 mod pool;
 mod portable;
 #[cfg(test)]

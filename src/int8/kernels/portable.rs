@@ -2,6 +2,7 @@
 //!
 //! The small loops are `inline(always)`: the other families compile the same source again with their instructions.
 
+use super::lanes::Lanes;
 use super::{AddQuant, BLOCK, DepthwiseShape, Reads, Store};
 
 /// 1.5 * 2^23: adding it to an f32 of at most 2^22 rounds that to an integer, half to even, in the low bits.
@@ -37,47 +38,124 @@ fn bias_block(store: &Store, at: usize) -> [i32; BLOCK] {
     *store.bias[at..].first_chunk().expect("whole blocks")
 }
 
-/// Sum of products. The weights are kept as i16: compilers know how to multiply and add pairs of those.
-#[inline(always)]
-fn dot(source: &[u8], weights: &[i16]) -> i32 {
-    source
-        .iter()
-        .zip(weights)
-        .map(|(&a, &w)| i32::from(a) * i32::from(w))
-        .sum()
-}
+/// Most pixels in a tile.
+const MOST: usize = 4;
 
-/// A convolution's weights as rows of i16, one row for each output channel.
+/// Room for the widened pixels of a tile.
+const WIDE: usize = MOST * 2048;
+
+/// Weights of a block of channels for two bytes of a run, pair by pair.
+type Pairs = [[i16; 8]; BLOCK / 4];
+
+/// A convolution's weights as 16-bit numbers, `[block][two bytes of a run][channel][byte]`.
 #[derive(Debug, Clone)]
 pub struct Conv {
-    weights: Vec<i16>,
+    weights: Vec<Pairs>,
     store: Store,
 }
 
 impl Conv {
-    /// Takes weights as they come, `[output channel][tap][byte of the run]`.
+    /// Takes weights as `[output channel][byte of all runs]`.
     pub fn pack(weights: &[i8], store: Store) -> Self {
+        let row = weights.len() / store.used;
+        let mut packed = Vec::with_capacity(store.channels() / BLOCK * row / 2);
+        for first in (0..store.channels()).step_by(BLOCK) {
+            for k in (0..row).step_by(2) {
+                packed.push(std::array::from_fn(|v| {
+                    std::array::from_fn(|i| {
+                        let at = (first + v * 4 + i / 2) * row + k + i % 2;
+                        weights.get(at).map_or(0, |&w| w.into())
+                    })
+                }));
+            }
+        }
         Self {
-            weights: weights.iter().map(|&w| w.into()).collect(),
+            weights: packed,
             store,
         }
     }
 
     pub fn run(&self, reads: &Reads, source: &[u8], target: &mut [u8], first: usize) {
-        let step = self.store.channels();
         let row = reads.taps.len() * reads.run;
-        for (p, target) in target.chunks_exact_mut(step).enumerate() {
-            let start = reads.starts.start(first + p);
-            for (block, target) in target.chunks_exact_mut(BLOCK).enumerate() {
-                let at = block * BLOCK;
-                let mut sums = bias_block(&self.store, at);
-                let rows = self.weights[(at * row).min(self.weights.len())..].chunks_exact(row);
-                for (sum, weights) in sums.iter_mut().zip(rows) {
-                    for (&tap, weights) in reads.taps.iter().zip(weights.chunks_exact(reads.run)) {
-                        *sum += dot(&source[start + tap..][..reads.run], weights);
+        let most = (WIDE / row).min(MOST);
+        if most == 0 {
+            return self.run_long(reads, source, target, first);
+        }
+        let mut wide = [0i16; WIDE];
+        let mut pixel = first;
+        for target in target.chunks_mut(self.store.channels() * most) {
+            let count = target.len() / self.store.channels();
+            for (p, wide) in wide.chunks_exact_mut(row).take(count).enumerate() {
+                let start = reads.starts.start(pixel + p);
+                for (&tap, wide) in reads.taps.iter().zip(wide.chunks_exact_mut(reads.run)) {
+                    for (to, &from) in wide.iter_mut().zip(&source[start + tap..]) {
+                        *to = from.into();
                     }
                 }
-                store_block(&self.store, at, &sums, target);
+            }
+            match count {
+                4 => self.tile::<4>(&wide, row, target),
+                3 => self.tile::<3>(&wide, row, target),
+                2 => self.tile::<2>(&wide, row, target),
+                _ => self.tile::<1>(&wide, row, target),
+            }
+            pixel += count;
+        }
+    }
+
+    /// `P` pixels of all channels, from `P` widened rows.
+    fn tile<const P: usize>(&self, wide: &[i16], row: usize, target: &mut [u8]) {
+        let step = self.store.channels();
+        let pairs: [&[[i16; 2]]; P] = std::array::from_fn(|p| wide[p * row..][..row].as_chunks().0);
+        for (block, weights) in self.weights.chunks_exact(row / 2).enumerate() {
+            let at = block * BLOCK;
+            let bias = bias_block(&self.store, at);
+            let mut sums = [[Lanes::new([0; 4]); BLOCK / 4]; P];
+            for (k, weights) in weights.iter().enumerate() {
+                for (sums, pairs) in sums.iter_mut().zip(&pairs) {
+                    let pair = pairs[k];
+                    for (sums, weights) in sums.iter_mut().zip(weights) {
+                        sums.add_products(pair, weights);
+                    }
+                }
+            }
+            for (p, sums) in sums.iter().enumerate() {
+                let mut totals = bias;
+                for (totals, sums) in totals.as_chunks_mut::<4>().0.iter_mut().zip(sums) {
+                    totals
+                        .iter_mut()
+                        .zip(sums.sums())
+                        .for_each(|(total, sum)| *total += sum);
+                }
+                store_block(&self.store, at, &totals, &mut target[p * step + at..]);
+            }
+        }
+    }
+
+    /// Pixels too long for a tile.
+    fn run_long(&self, reads: &Reads, source: &[u8], target: &mut [u8], first: usize) {
+        let row = reads.taps.len() * reads.run;
+        for (p, target) in target.chunks_exact_mut(self.store.channels()).enumerate() {
+            let start = reads.starts.start(first + p);
+            let byte =
+                |k: usize| i16::from(source[start + reads.taps[k / reads.run] + k % reads.run]);
+            let blocks = self
+                .weights
+                .chunks_exact(row / 2)
+                .zip(target.chunks_exact_mut(BLOCK));
+            for (block, (weights, target)) in blocks.enumerate() {
+                let bias = bias_block(&self.store, block * BLOCK);
+                let mut sums = bias.as_chunks().0.iter().map(|&bias| Lanes::new(bias));
+                let mut sums: [Lanes; BLOCK / 4] =
+                    std::array::from_fn(|_| sums.next().expect("whole blocks"));
+                for (k, weights) in weights.iter().enumerate() {
+                    let pair = [byte(2 * k), byte(2 * k + 1)];
+                    sums.iter_mut()
+                        .zip(weights)
+                        .for_each(|(sums, w)| sums.add_products(pair, w));
+                }
+                let totals = std::array::from_fn(|n| sums[n / 4].sums()[n % 4]);
+                store_block(&self.store, block * BLOCK, &totals, target);
             }
         }
     }
