@@ -2,6 +2,7 @@
 
 mod engine;
 pub mod file;
+mod maps;
 mod metadata;
 pub mod stock;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 
+pub use maps::{MapMetadata, MapModel};
 pub use metadata::{Metadata, NOTHING, Preprocessing};
 
 use engine::Engine;

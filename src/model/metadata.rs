@@ -68,7 +68,7 @@ impl Preprocessing {
         }
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         ensure!(
             (1..=MAX_SIZE).contains(&self.input_size),
             "its input_size is {}, but must be 1 to {MAX_SIZE} pixels",
@@ -181,7 +181,7 @@ impl Metadata {
     }
 }
 
-fn needed<'a>(props: &'a BTreeMap<String, String>, key: &str) -> Result<&'a str> {
+pub(super) fn needed<'a>(props: &'a BTreeMap<String, String>, key: &str) -> Result<&'a str> {
     props.get(key).map(String::as_str).with_context(|| {
         format!(
             "its metadata_props lack {key:?}; only files that this project's trainer wrote, \
@@ -190,7 +190,7 @@ fn needed<'a>(props: &'a BTreeMap<String, String>, key: &str) -> Result<&'a str>
     })
 }
 
-fn number<T: FromStr>(props: &BTreeMap<String, String>, key: &str) -> Result<T> {
+pub(super) fn number<T: FromStr>(props: &BTreeMap<String, String>, key: &str) -> Result<T> {
     let value = needed(props, key)?;
     value
         .trim()

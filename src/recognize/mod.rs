@@ -1,6 +1,7 @@
 //! Frame in, [`Reading`] out.
 
 pub mod crop;
+pub mod finder;
 pub mod letter;
 
 use std::sync::Arc;

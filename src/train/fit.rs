@@ -286,16 +286,19 @@ impl Running {
 
 /// A batch's crops, normalised, N x S x S x 3.
 fn images(batch: &Batch, device: &Device) -> Tensor<4> {
+    normalised(&batch.images, batch.len, batch.size, device)
+}
+
+/// `count` pictures of `size` x `size` RGB bytes as a network's input, N x S x S x 3.
+pub(super) fn normalised(bytes: &[u8], count: usize, size: usize, device: &Device) -> Tensor<4> {
     let (mean, std) = (Preprocessing::MEAN, Preprocessing::STD);
     let table: [f32; 256] = std::array::from_fn(|byte| (byte as f32 / 255.0 - mean) / std);
-    let pixels: Vec<f32> = batch
-        .images
+    let pixels: Vec<f32> = bytes
         .par_iter()
         .with_min_len(1 << 16)
         .map(|byte| table[usize::from(*byte)])
         .collect();
-    let shape = [batch.len, batch.size, batch.size, 3];
-    Tensor::from_data(TensorData::new(pixels, shape), device)
+    Tensor::from_data(TensorData::new(pixels, [count, size, size, 3]), device)
 }
 
 fn targets(batch: &Batch, device: &Device) -> Tensor<1, Int> {

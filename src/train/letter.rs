@@ -135,12 +135,30 @@ pub struct MapNodes {
     pub last: NodeId,
 }
 
+/// Nodes of an exported backbone's maps up to the last bottleneck.
+pub struct TrunkNodes {
+    /// The map at a sixteenth of the input's size.
+    pub stride_16: NodeId,
+    /// The last bottleneck's map.
+    pub narrow: NodeId,
+}
+
 impl MobileNet {
     /// Adds the network to `graph`, behind its image.
     ///
     /// # Errors
     /// When values cannot be read back from the device.
     pub fn export(&self, graph: &mut Graph) -> Result<MapNodes> {
+        let TrunkNodes { stride_16, narrow } = self.export_trunk(graph)?;
+        let last = graph.conv("top", narrow, self.top.export()?)?;
+        Ok(MapNodes { stride_16, last })
+    }
+
+    /// Adds the network without its last convolution to `graph`, behind its image.
+    ///
+    /// # Errors
+    /// When values cannot be read back from the device.
+    pub fn export_trunk(&self, graph: &mut Graph) -> Result<TrunkNodes> {
         let mut x = graph.conv("stem", graph.image(), self.stem.export()?)?;
         let mut stride_16 = x;
         for (index, bottleneck) in self.bottlenecks.iter().enumerate() {
@@ -162,8 +180,10 @@ impl MobileNet {
                 stride_16 = x;
             }
         }
-        let last = graph.conv("top", x, self.top.export()?)?;
-        Ok(MapNodes { stride_16, last })
+        Ok(TrunkNodes {
+            stride_16,
+            narrow: x,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Batches of crops, made ahead by threads; a step's batch depends on the seed and the step only,
 //! so that a resumed run sees the very batches that an unbroken one would have seen.
 
-mod negatives;
+pub(super) mod negatives;
 mod sampler;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -420,7 +420,7 @@ fn subject_of(hand: Option<Rect>, crop_scale: f32) -> (Rect, f32) {
 }
 
 /// The random numbers of crop `at` of a run: unlike those of its neighbours.
-fn seeded(seed: u64, at: u64) -> StdRng {
+pub(super) fn seeded(seed: u64, at: u64) -> StdRng {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     bytes[8..16].copy_from_slice(&at.to_le_bytes());
@@ -430,18 +430,18 @@ fn seeded(seed: u64, at: u64) -> StdRng {
 
 /// Batches in the order of their steps, made ahead.
 #[derive(Debug)]
-pub struct Batches {
-    receiver: Option<Receiver<Result<Batch>>>,
+pub struct Batches<T = Batch> {
+    receiver: Option<Receiver<Result<T>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Batches {
-    fn start(
+impl<T: Send + 'static> Batches<T> {
+    pub(super) fn start(
         from: u64,
         to: u64,
         ahead: usize,
-        make: impl Fn(u64) -> Result<Batch> + Send + 'static,
-    ) -> Result<Batches> {
+        make: impl Fn(u64) -> Result<T> + Send + 'static,
+    ) -> Result<Batches<T>> {
         let (sender, receiver) = bounded(ahead.max(1));
         let thread = std::thread::Builder::new()
             .name("batches".to_string())
@@ -462,15 +462,15 @@ impl Batches {
     }
 }
 
-impl Iterator for Batches {
-    type Item = Result<Batch>;
+impl<T> Iterator for Batches<T> {
+    type Item = Result<T>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.receiver.as_ref()?.recv().ok()
     }
 }
 
-impl Drop for Batches {
+impl<T> Drop for Batches<T> {
     fn drop(&mut self) {
         // Without a receiver the thread's next send fails, and it ends.
         self.receiver = None;

@@ -35,6 +35,9 @@ pub const STRIDE_16: usize = 13;
 /// Channels of the map at stride 16.
 pub const STRIDE_16_CHANNELS: usize = 96;
 
+/// Channels of the last bottleneck's map.
+pub const NARROW_CHANNELS: usize = 320;
+
 /// Mean of ImageNet's pictures and their deviation, per channel, as the weights were trained with.
 const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
@@ -98,6 +101,14 @@ pub struct Maps {
     pub last: Tensor<4>,
 }
 
+/// The maps of a batch up to the last bottleneck, NHWC.
+pub struct Trunk {
+    /// A sixteenth of the input's size, [`STRIDE_16_CHANNELS`] channels.
+    pub stride_16: Tensor<4>,
+    /// A thirty-second of the input's size, [`NARROW_CHANNELS`] channels.
+    pub narrow: Tensor<4>,
+}
+
 impl MobileNet {
     /// With random weights.
     pub fn new(device: &Device) -> Self {
@@ -120,6 +131,16 @@ impl MobileNet {
     /// Feature maps of `images` (N x S x S x 3, normalised). The lowest `frozen` units keep their
     /// weights and statistics; with [`Mode::Infer`] all do.
     pub fn forward(&self, images: Tensor<4>, mode: Mode, frozen: usize) -> Maps {
+        let Trunk { stride_16, narrow } = self.trunk(images, mode, frozen);
+        let mode = if frozen < UNITS { mode } else { Mode::Infer };
+        Maps {
+            stride_16,
+            last: self.top.forward(narrow, None, mode),
+        }
+    }
+
+    /// The same without the last, widest convolution.
+    pub fn trunk(&self, images: Tensor<4>, mode: Mode, frozen: usize) -> Trunk {
         let mode_of = |unit| if unit < frozen { Mode::Infer } else { mode };
         let mut x = self.stem.forward(images, None, mode_of(0));
         let mut stride_16 = None;
@@ -130,10 +151,9 @@ impl MobileNet {
                 stride_16 = Some(x.clone());
             }
         }
-        let last = self.top.forward(x.clone(), None, mode_of(UNITS - 1));
-        Maps {
-            stride_16: stride_16.unwrap_or(x),
-            last,
+        Trunk {
+            stride_16: stride_16.unwrap_or_else(|| x.clone()),
+            narrow: x,
         }
     }
 

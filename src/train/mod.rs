@@ -8,6 +8,7 @@
 //! - [`mobilenet`], [`letter`]: the networks.
 //! - [`trainer`]: optimisation steps, weight averaging, checkpoints.
 //! - [`fit`]: trains a letter network and judges it.
+//! - [`finder`]: the network that finds hands, its pictures and its training.
 //! - [`options`], [`progress`], [`report`]: a run's command line, bar and results.
 //! - [`run`]: all of it, from the options to the files.
 //! - [`graph`]: a trained network as plain arrays, batch normalisation folded.
@@ -28,6 +29,8 @@ pub mod dataset;
 #[doc(hidden)]
 pub mod drawn;
 pub mod export;
+#[cfg(feature = "train")]
+pub mod finder;
 #[cfg(feature = "train")]
 pub mod fit;
 pub mod graph;

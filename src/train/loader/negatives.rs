@@ -20,7 +20,7 @@ const TRIES: usize = 24;
 
 /// Draws a square piece of `picture` away from its `hand`: about as large as a crop of the hand at
 /// `crop_scale` would be. `None` where none was found.
-pub(super) fn away_from(
+pub(in crate::train) fn away_from(
     hand: Rect,
     picture: &Picture,
     crop_scale: f32,
@@ -52,7 +52,7 @@ pub(super) fn away_from(
 }
 
 /// The box around the whole hand, skin included.
-fn widened(hand: Rect) -> Rect {
+pub(in crate::train) fn widened(hand: Rect) -> Rect {
     let (dx, dy) = (
         hand.width() * (HAND_SCALE - 1.0) / 2.0,
         hand.height() * (HAND_SCALE - 1.0) / 2.0,

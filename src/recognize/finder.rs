@@ -1,0 +1,220 @@
+//! Finds a hand in a whole frame.
+//!
+//! The network sees the whole frame in a square, its proportions kept and grey around it
+//! ([`whole`]), and gives two maps of a sixteenth of that square's side: `heat`, how likely a
+//! hand's centre lies in each cell (a logit), and `box`, how far the hand reaches left, up, right
+//! and down from the cell's centre, 6 being the square's side.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use super::crop::Cropper;
+use crate::frame::{Rect, Square};
+use crate::model::MapModel;
+
+/// Pixels of the network's input in a cell, along each side.
+pub const CELL: usize = 16;
+
+/// A distance of the square's whole side in the network's units: what ReLU6 ends at.
+pub const REACH: f32 = 6.0;
+
+/// What is added to the logits of the cells near the hand that is followed, so that of two hands
+/// nearly as likely the same one stays.
+const LOYALTY: f32 = 1.0;
+
+/// The finder that is built into the program.
+const EMBEDDED: &[u8] = include_bytes!("../../models/hand.onnx");
+
+/// A hand's place and how sure the network is of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Found {
+    /// The box, which hugs the hand.
+    pub hand: Rect,
+    /// How likely it is a hand, 0 to 1.
+    pub score: f32,
+}
+
+/// The part of a frame of `width` x `height` pixels that the network sees: all of it, in a square
+/// around its centre.
+pub fn whole(width: usize, height: usize) -> Square {
+    Rect::FULL.square(1.0, width, height)
+}
+
+/// Runs the network on frames; keeps its buffers.
+#[derive(Debug, Clone)]
+pub struct Finder {
+    model: MapModel,
+    cropper: Cropper,
+    input: Vec<u8>,
+    heat: Vec<f32>,
+    reach: Vec<f32>,
+}
+
+impl Finder {
+    /// The finder that is built into the program.
+    ///
+    /// # Errors
+    /// Only where the program was built with a file that [`Finder::load`] would refuse.
+    pub fn embedded() -> Result<Self> {
+        Self::new(MapModel::from_bytes("the built-in finder", EMBEDDED)?)
+    }
+
+    /// Loads a finder from a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no finder.
+    pub fn load(path: &Path) -> Result<Self> {
+        Self::new(MapModel::load(path)?)
+    }
+
+    /// A finder with this network.
+    ///
+    /// # Errors
+    /// When its outputs are not those of a finder.
+    pub fn new(model: MapModel) -> Result<Self> {
+        let size = model.preprocessing().input_size;
+        let cells = size / CELL;
+        let outputs = model.outputs();
+        ensure!(
+            size.is_multiple_of(CELL)
+                && outputs == [vec![1, 1, cells, cells], vec![1, 4, cells, cells]],
+            "{} is no finder: of {size} x {size} pixels it makes {outputs:?}, where a finder makes \
+             heat [1, 1, {cells}, {cells}] and box [1, 4, {cells}, {cells}]",
+            model.name()
+        );
+        Ok(Finder {
+            input: vec![0; size * size * 3],
+            heat: vec![0.0; cells * cells],
+            reach: vec![0.0; 4 * cells * cells],
+            cropper: Cropper::new(),
+            model,
+        })
+    }
+
+    /// The score from which on something is taken for a hand, as the model's file says.
+    pub fn threshold(&self) -> f32 {
+        self.model.threshold()
+    }
+
+    /// The likeliest hand in a frame of `height * width` RGB pixels, however unlikely; of two, the
+    /// one where `followed` was before this frame.
+    ///
+    /// # Errors
+    /// When the buffer does not fit its size, or the network fails.
+    pub fn find(
+        &mut self,
+        pixels: &[u8],
+        width: usize,
+        height: usize,
+        followed: Option<Rect>,
+    ) -> Result<Found> {
+        let square = whole(width, height);
+        let size = self.model.preprocessing().input_size;
+        self.cropper
+            .crop(pixels, width, height, square, size, &mut self.input)
+            .context("cannot look for a hand")?;
+        let (heat, reach) = (&mut self.heat, &mut self.reach);
+        self.model.run(&self.input, |at, values| match at {
+            0 => heat.copy_from_slice(values),
+            _ => reach.copy_from_slice(values),
+        })?;
+        let (w, h) = (width as f32, height as f32);
+        let followed = followed.map(|hand| Rect {
+            x0: (hand.x0 * w - square.left) / square.side,
+            y0: (hand.y0 * h - square.top) / square.side,
+            x1: (hand.x1 * w - square.left) / square.side,
+            y1: (hand.y1 * h - square.top) / square.side,
+        });
+        let found = decode(&self.heat, &self.reach, size / CELL, followed);
+        let along = |start: f32, at: f32, length: f32| (start + at * square.side) / length;
+        Ok(Found {
+            hand: Rect {
+                x0: along(square.left, found.hand.x0, w),
+                y0: along(square.top, found.hand.y0, h),
+                x1: along(square.left, found.hand.x1, w),
+                y1: along(square.top, found.hand.y1, h),
+            },
+            score: found.score,
+        })
+    }
+}
+
+/// The likeliest hand of a network's two maps of `cells * cells` cells, `reach` one map a
+/// direction after the other; its box is in fractions of the network's input, and `followed` too.
+pub fn decode(heat: &[f32], reach: &[f32], cells: usize, followed: Option<Rect>) -> Found {
+    let centre = |at: usize| {
+        let place = |index: usize| (index as f32 + 0.5) / cells as f32;
+        [place(at % cells), place(at / cells)]
+    };
+    let favoured = |at: usize| {
+        let [x, y] = centre(at);
+        followed.is_some_and(|hand| {
+            (hand.x0..=hand.x1).contains(&x) && (hand.y0..=hand.y1).contains(&y)
+        })
+    };
+    let mut best = (0, f32::NEG_INFINITY);
+    for (at, &logit) in heat.iter().enumerate() {
+        let logit = if favoured(at) { logit + LOYALTY } else { logit };
+        if logit > best.1 {
+            best = (at, logit);
+        }
+    }
+    let (at, _) = best;
+    let logit = heat.get(at).copied().unwrap_or(f32::NEG_INFINITY);
+    let distance = |direction: usize| {
+        let value = reach.get(direction * cells * cells + at);
+        value.map_or(0.0, |value| value.clamp(0.0, REACH) / REACH)
+    };
+    let [x, y] = centre(at);
+    Found {
+        hand: Rect {
+            x0: x - distance(0),
+            y0: y - distance(1),
+            x1: x + distance(2),
+            y1: y + distance(3),
+        },
+        score: 1.0 / (1.0 + (-logit).exp()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Maps of 4 x 4 cells with hands of a side of a quarter in these cells.
+    fn maps(hands: &[(usize, f32)]) -> ([f32; 16], [f32; 64]) {
+        let mut heat = [-9.0; 16];
+        for &(at, logit) in hands {
+            heat[at] = logit;
+        }
+        (heat, [REACH / 8.0; 64])
+    }
+
+    #[test]
+    fn the_likeliest_cell_gives_the_box() {
+        let (heat, reach) = maps(&[(6, 2.0), (9, 1.0)]);
+        let found = decode(&heat, &reach, 4, None);
+        assert_eq!(
+            found.hand,
+            Rect {
+                x0: 0.5,
+                y0: 0.25,
+                x1: 0.75,
+                y1: 0.5
+            }
+        );
+        assert!((found.score - 0.881).abs() < 1e-3);
+    }
+
+    #[test]
+    fn of_two_hands_nearly_as_likely_the_followed_one_stays() {
+        let (heat, reach) = maps(&[(0, 2.0), (15, 1.5)]);
+        let first = decode(&heat, &reach, 4, None);
+        let other = decode(&maps(&[(15, 1.5)]).0, &reach, 4, None);
+        assert_eq!(decode(&heat, &reach, 4, Some(other.hand)).hand, other.hand);
+        assert_eq!(decode(&heat, &reach, 4, Some(first.hand)).hand, first.hand);
+        let (heat, _) = maps(&[(0, 4.0), (15, 1.5)]);
+        assert_eq!(decode(&heat, &reach, 4, Some(other.hand)).hand, first.hand);
+    }
+}
