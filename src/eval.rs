@@ -19,6 +19,7 @@ use crate::frame::Rect;
 use crate::model::{Model, NOTHING};
 use crate::picture::Picture;
 use crate::recognize::THRESHOLD;
+use crate::recognize::finder::Finder;
 use crate::recognize::letter::LetterReader;
 use boxes::Boxes;
 use folder::{Labelled, labelled_pictures};
@@ -35,12 +36,18 @@ pub struct EvalArgs {
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     /// Table of hand boxes: path, x0, y0, x1, y1 in fractions of the picture; empty where there
-    /// is no hand. Without it a hand is taken to fill each picture
+    /// is no hand. Without it the hand is looked for
     #[arg(long, value_name = "CSV")]
     pub boxes: Option<PathBuf>,
     /// Read only pictures whose row has this in the table's column `split`
     #[arg(long, value_name = "NAME", requires = "boxes")]
     pub split: Option<String>,
+    /// Look for the hand even where the table of boxes says where it is
+    #[arg(long, requires = "boxes")]
+    pub find: bool,
+    /// Take each picture for a crop that its hand fills
+    #[arg(long, conflicts_with = "boxes")]
+    pub whole: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -52,6 +59,8 @@ pub struct EvalArgs {
 /// Where a picture's hand is said to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Hand {
+    /// Wherever it is found.
+    Unknown,
     /// All over the picture.
     Whole,
     /// In this box.
@@ -71,12 +80,20 @@ pub fn eval(args: &EvalArgs) -> Result<String> {
         None => Model::embedded()?,
     };
     let mut pictures = labelled_pictures(&args.folder, model.labels())?;
-    let mut hands = vec![Hand::Whole; pictures.len()];
+    let unless_told = if args.whole {
+        Hand::Whole
+    } else {
+        Hand::Unknown
+    };
+    let mut hands = vec![unless_told; pictures.len()];
     if let Some(table) = &args.boxes {
         let boxes = Boxes::read(table, args.split.as_deref())?;
         (pictures, hands) = boxes.place(pictures, &args.folder)?;
+        if args.find {
+            hands.fill(Hand::Unknown);
+        }
     }
-    let outcomes = read_all(&model, &pictures, &hands)?;
+    let outcomes = read_all(&model, &Finder::embedded()?, &pictures, &hands)?;
     let report = Report::new(&pictures, &outcomes);
     Ok(if args.json {
         serde_json::to_string_pretty(&report)? + "\n"
@@ -86,18 +103,24 @@ pub fn eval(args: &EvalArgs) -> Result<String> {
 }
 
 /// Reads every picture, on all cores.
-fn read_all(model: &Model, pictures: &[Labelled], hands: &[Hand]) -> Result<Vec<Outcome>> {
+fn read_all(
+    model: &Model,
+    finder: &Finder,
+    pictures: &[Labelled],
+    hands: &[Hand],
+) -> Result<Vec<Outcome>> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let work = || {
         let mut reader = LetterReader::new(model.clone());
+        let mut finder = finder.clone();
         let mut done = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some((picture, &hand)) = pictures.get(at).zip(hands.get(at)) else {
                 return done;
             };
-            let outcome = read(&mut reader, picture, hand);
+            let outcome = read(&mut reader, &mut finder, picture, hand);
             let failed = outcome.is_err();
             done.push((at, outcome));
             if failed {
@@ -122,7 +145,12 @@ fn read_all(model: &Model, pictures: &[Labelled], hands: &[Hand]) -> Result<Vec<
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
-fn read(reader: &mut LetterReader, picture: &Labelled, hand: Hand) -> Result<Outcome> {
+fn read(
+    reader: &mut LetterReader,
+    finder: &mut Finder,
+    picture: &Labelled,
+    hand: Hand,
+) -> Result<Outcome> {
     let path = &picture.path;
     let Picture {
         width,
@@ -133,6 +161,10 @@ fn read(reader: &mut LetterReader, picture: &Labelled, hand: Hand) -> Result<Out
         Hand::None => return Ok(Outcome::NoHand),
         Hand::At(hand) => hand,
         Hand::Whole => reader.whole(width, height),
+        Hand::Unknown => match finder.hand(&pixels, width, height)? {
+            Some(hand) => hand,
+            None => return Ok(Outcome::NoHand),
+        },
     };
     let scores = reader
         .read(&pixels, width, height, hand)

@@ -11,6 +11,7 @@ use crate::frame::Rect;
 use crate::model::Model;
 use crate::picture::Picture;
 use crate::recognize::THRESHOLD;
+use crate::recognize::finder::Finder;
 use crate::recognize::letter::LetterReader;
 
 /// Width of the bar of a probability of 1, in characters.
@@ -23,7 +24,7 @@ pub struct PredictArgs {
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
     /// The hand's box in fractions of the picture: its left and top edge, width and height.
-    /// Without it a hand is taken to fill the picture
+    /// Without it the hand is looked for
     #[arg(long = "box", value_name = "X,Y,W,H", value_parser = parse_box)]
     pub hand: Option<Rect>,
     /// Print JSON: an array with an object for each picture
@@ -42,9 +43,10 @@ struct Prediction<'a> {
     letter: Option<String>,
     confidence: f32,
     /// Left, top, width, height, in fractions of the picture.
+    /// Null where no hand was found.
     #[serde(rename = "box")]
-    hand: [f32; 4],
-    /// Every label, best first.
+    hand: Option<[f32; 4]>,
+    /// Every label, best first; none where no hand was found.
     probabilities: Vec<(String, f32)>,
 }
 
@@ -58,10 +60,11 @@ pub fn predict(args: &PredictArgs) -> Result<String> {
         None => Model::embedded()?,
     };
     let mut reader = LetterReader::new(model);
+    let mut finder = Finder::embedded()?;
     let predictions = args
         .images
         .iter()
-        .map(|path| read(&mut reader, path, args.hand))
+        .map(|path| read(&mut reader, &mut finder, path, args.hand))
         .collect::<Result<Vec<_>>>()?;
     if args.json {
         return Ok(serde_json::to_string_pretty(&predictions)? + "\n");
@@ -72,12 +75,25 @@ pub fn predict(args: &PredictArgs) -> Result<String> {
 
 fn read<'a>(
     reader: &mut LetterReader,
+    finder: &mut Finder,
     path: &'a Path,
     hand: Option<Rect>,
 ) -> Result<Prediction<'a>> {
     let picture = Picture::decode(path)?;
     let (width, height) = (picture.width, picture.height);
-    let hand = hand.unwrap_or_else(|| reader.whole(width, height));
+    let hand = match hand {
+        Some(hand) => Some(hand),
+        None => finder.hand(&picture.pixels, width, height)?,
+    };
+    let Some(hand) = hand else {
+        return Ok(Prediction {
+            path,
+            letter: None,
+            confidence: 0.0,
+            hand: None,
+            probabilities: Vec::new(),
+        });
+    };
     let scores = reader
         .read(&picture.pixels, width, height, hand)
         .with_context(|| format!("cannot read a letter from {}", path.display()))?;
@@ -86,7 +102,7 @@ fn read<'a>(
         path,
         letter: scores.letter(THRESHOLD).map(|letter| letter.to_string()),
         confidence: scores.best().1,
-        hand: [hand.x0, hand.y0, hand.width(), hand.height()],
+        hand: Some([hand.x0, hand.y0, hand.width(), hand.height()]),
         probabilities: top
             .into_iter()
             .map(|(label, probability)| (label.to_string(), probability))
@@ -95,7 +111,11 @@ fn read<'a>(
 }
 
 fn table(prediction: &Prediction<'_>) -> String {
-    let letter = prediction.letter.as_deref().unwrap_or("no letter");
+    let letter = match (&prediction.letter, prediction.hand) {
+        (Some(letter), _) => letter,
+        (None, Some(_)) => "no letter",
+        (None, None) => "no hand found (--box says where it is)",
+    };
     let mut text = format!("{}: {letter}\n", prediction.path.display());
     let labels = prediction.probabilities.iter();
     let width = labels.map(|(label, _)| label.chars().count()).max();

@@ -13,9 +13,13 @@ use crate::frame::{Frame, Rect};
 use crate::int8::Isa;
 #[cfg(feature = "record")]
 use crate::live::StartRecording;
-use crate::live::{Live, OpenScreen, View};
+use crate::live::{Guide, Live, OpenScreen, View};
 use crate::machine;
 use crate::model::Model;
+use crate::predict::parse_box;
+use crate::recognize::finder::Finder;
+use crate::recognize::hand::Tracker;
+use crate::recognize::steady::Steadying;
 use crate::recognize::{HandPlace, Reading, Recognizer, RecognizerOptions, THRESHOLD};
 use crate::source::{self, DEFAULT_FPS, Origin, Pace};
 use crate::stats::{Setup, Stats};
@@ -45,6 +49,10 @@ pub struct WatchArgs {
     /// Read letters with this model instead of the built-in one
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
+    /// Read letters in this box only, into which the hand is put, instead of finding the hand: its
+    /// left and top edge, width and height in fractions of the picture. Keys move it
+    #[arg(long = "box", value_name = "X,Y,W,H", value_parser = parse_box)]
+    pub guide: Option<Rect>,
     /// Show no letter that is less probable than this, 0 to 1
     #[arg(long, value_name = "P", default_value_t = THRESHOLD, value_parser = parse_threshold)]
     pub threshold: f32,
@@ -69,14 +77,22 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
     let model_name = model.name().to_owned();
     let options = RecognizerOptions {
         threshold: args.threshold,
-        place: HandPlace::GUIDE,
+        place: match args.guide {
+            Some(guide) => HandPlace::Guide(guide),
+            None => HandPlace::Found(Box::new(Tracker::new(Finder::embedded()?))),
+        },
+        steadying: Some(Steadying::DEFAULT),
     };
     let mut recognizer = Recognizer::new(model, options);
     let stats = Stats::new();
+    let guided = args.guide.is_some();
     let live = Live {
         source,
+        guide: args.guide.map(Guide::around),
         reader: Box::new(move |frame: &Frame, guide: Rect| -> Result<Reading> {
-            recognizer.set_guide(guide);
+            if guided {
+                recognizer.set_guide(guide);
+            }
             recognizer.read(frame)
         }),
         keep_all: args.pace == Pace::Max && matches!(origin, Origin::Path(_)),

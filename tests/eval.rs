@@ -147,13 +147,13 @@ fn people_get_a_table_with_mean_worst_and_confusions() {
 }
 
 #[test]
-fn without_boxes_the_whole_picture_is_read() {
+fn pictures_can_be_taken_for_crops_that_the_hand_fills() {
     let data = Data::new();
     let whole = data.path().join("whole");
     paint(&whole.join("A/0.png"), RED, RED);
     paint(&whole.join("B/0.png"), GREEN, GREEN);
     paint(&whole.join("B/1.png"), RED, RED);
-    let report = json_of(&mut data.eval("whole"));
+    let report = json_of(data.eval("whole").arg("--whole"));
     assert_eq!(report["signers"]["whole"]["frames"], 3);
     assert_eq!(report["confusions"], json!([["B", "A", 1]]));
 }

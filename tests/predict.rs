@@ -44,18 +44,16 @@ fn the_box_says_where_to_look() {
     let model = colour_model(folder.path());
     let picture = folder.path().join("hand.png");
     paint(&picture, GREEN, BLUE);
-    let predicted = |hand: Option<&str>| {
+    let predicted = |hand: &str| {
         let mut command = signcam();
         command.arg("predict").arg(&picture).arg("--json");
         command.arg("--model").arg(&model);
-        if let Some(hand) = hand {
-            command.args(["--box", hand]);
-        }
+        command.args(["--box", hand]);
         let output = command.assert().success().get_output().stdout.clone();
         serde_json::from_slice::<serde_json::Value>(&output).unwrap()
     };
-    assert_eq!(predicted(Some("0.55,0.35,0.25,0.3"))[0]["letter"], "B");
-    let whole = predicted(None);
+    assert_eq!(predicted("0.55,0.35,0.25,0.3")[0]["letter"], "B");
+    let whole = predicted("0,0,1,1");
     assert_eq!(whole[0]["letter"], serde_json::Value::Null);
     assert_eq!(whole[0]["probabilities"][0][0], "nothing");
     assert_eq!(whole[0]["probabilities"].as_array().unwrap().len(), 3);
@@ -69,9 +67,18 @@ fn the_built_in_model_reads_without_further_files() {
     signcam()
         .arg("predict")
         .arg(&picture)
+        .args(["--box", "0.5,0.25,0.375,0.5"])
         .assert()
         .success()
         .stdout(contains("nothing"));
+    // A plain colour shows no hand.
+    paint(&picture, BLUE, BLUE);
+    signcam()
+        .arg("predict")
+        .arg(&picture)
+        .assert()
+        .success()
+        .stdout(contains("no hand found"));
 }
 
 #[test]

@@ -2,31 +2,47 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use anyhow::Result;
 use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
 use signcam::cli::start_logging;
+use signcam::train::finder::run::{HandArgs, run as run_hand};
 use signcam::train::options::TrainArgs;
 use signcam::train::run;
 
 /// Trains a network that names the letter a hand signs, or the class of any picture.
 #[derive(Debug, Parser)]
-#[command(name = "train", version)]
+#[command(
+    name = "train",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
     #[command(flatten)]
-    args: TrainArgs,
+    args: Option<TrainArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train the network that finds the hand in a whole frame.
+    Hand(HandArgs),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging();
-    let options = match cli.args.resolve() {
-        Ok(options) => options,
-        Err(error) => {
-            let usage = clap::Error::raw(ErrorKind::ValueValidation, format!("{error:#}\n"));
-            usage.exit();
+    let result = match (cli.command, cli.args) {
+        (Some(Command::Hand(args)), _) => run_hand(&args),
+        (None, Some(args)) => train_letters(args),
+        (None, None) => {
+            let message = "--data <DIR|FILE.csv> is needed\n";
+            clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit();
         }
     };
-    match run::run(&options) {
+    match result {
         Ok(summary) => {
             print!("{summary}");
             ExitCode::SUCCESS
@@ -36,4 +52,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn train_letters(args: TrainArgs) -> Result<String> {
+    let options = args.resolve().unwrap_or_else(|error| {
+        let usage = clap::Error::raw(ErrorKind::ValueValidation, format!("{error:#}\n"));
+        usage.exit();
+    });
+    run::run(&options)
 }

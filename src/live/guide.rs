@@ -31,6 +31,15 @@ impl Default for Guide {
 }
 
 impl Guide {
+    /// A box around the middle of `rect`, as high, in pictures that are wider than high.
+    pub fn around(rect: Rect) -> Guide {
+        Guide {
+            x: (rect.x0 + rect.x1) / 2.0,
+            y: (rect.y0 + rect.y1) / 2.0,
+            side: rect.height().clamp(SIDES.0, SIDES.1),
+        }
+    }
+
     /// The box in fractions of a picture of `width` x `height` pixels, wholly inside it.
     pub fn rect(&self, width: usize, height: usize) -> Rect {
         let (width, height) = (width.max(1) as f32, height.max(1) as f32);
@@ -66,6 +75,11 @@ impl Guide {
 pub struct SharedGuide(Arc<Mutex<Guide>>);
 
 impl SharedGuide {
+    /// A guide box that starts there.
+    pub fn new(guide: Guide) -> SharedGuide {
+        SharedGuide(Arc::new(Mutex::new(guide)))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Guide> {
         self.0.lock().unwrap_or_else(|held| held.into_inner())
     }
@@ -92,6 +106,19 @@ mod tests {
             let (w, h) = (rect.width() * width as f32, rect.height() * height as f32);
             assert!((w - h).abs() < 0.01, "{w} x {h} in {width}x{height}");
         }
+    }
+
+    #[test]
+    fn a_box_of_a_given_place_is_as_high_as_asked_for() {
+        let asked = Rect {
+            x0: 0.5,
+            y0: 0.2,
+            x1: 0.8,
+            y1: 0.6,
+        };
+        let rect = Guide::around(asked).rect(640, 480);
+        assert!((rect.y0 - 0.2).abs() < 1e-5 && (rect.y1 - 0.6).abs() < 1e-5);
+        assert!((rect.x0 - 0.5).abs() < 1e-5, "{rect:?}");
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct Live {
     pub source: Box<dyn Source>,
     /// What reads them.
     pub reader: Box<dyn Reader>,
+    /// The box into which the signer puts the hand; `None` where the reader finds the hand itself.
+    pub guide: Option<Guide>,
     /// Whether each frame is read and shown, however long that takes, or the newest one only.
     pub keep_all: bool,
     /// Set from outside to end the program in good order.
@@ -61,11 +63,12 @@ impl Live {
     /// be written.
     pub fn run(self, view: View, lines: Option<Box<dyn Write + Send>>) -> Result<()> {
         let readings = NewestReading::default();
-        let guide = SharedGuide::default();
+        let guide = SharedGuide::new(self.guide.unwrap_or_default());
+        let shown_guide = self.guide.map(|_| guide.clone());
         let interrupted = Arc::clone(&self.interrupted);
         let sink = reading_sink(readings.clone(), lines, self.stats.clone());
         let show = view.screen.is_some() || view.record.is_some();
-        let mut viewer = Viewer::new(view, guide.clone(), readings, self.stats.clone())?;
+        let mut viewer = Viewer::new(view, shown_guide, readings, self.stats.clone())?;
         let mut pipeline = Pipeline::start(Parts {
             source: self.source,
             reader: self.reader,

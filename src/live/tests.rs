@@ -149,6 +149,7 @@ fn live(source: FakeSource, reader: impl Reader + 'static) -> Live {
     Live {
         source: Box::new(source),
         reader: Box::new(reader),
+        guide: Some(Guide::default()),
         keep_all: false,
         interrupted: Arc::default(),
         stats: Stats::new(),

@@ -79,7 +79,8 @@ pub struct Viewer {
     mirror: bool,
     help: bool,
     show_figures: bool,
-    guide: SharedGuide,
+    /// The box that the hand is put into, where there is one.
+    guide: Option<SharedGuide>,
     readings: NewestReading,
     stats: Stats,
     figures: Figures,
@@ -111,7 +112,7 @@ impl Viewer {
     /// When the overlay's fonts are damaged.
     pub fn new(
         view: View,
-        guide: SharedGuide,
+        guide: Option<SharedGuide>,
         readings: NewestReading,
         stats: Stats,
     ) -> Result<Viewer> {
@@ -238,8 +239,9 @@ impl Viewer {
                 Action::ToggleFigures => self.show_figures = !self.show_figures,
                 Action::MoveGuide(right, down) => self.move_guide(right, down),
                 Action::ResizeGuide(steps) => {
-                    self.guide
-                        .change(|guide| guide.scale(GUIDE_GROWTH.powf(steps)));
+                    if let Some(guide) = &self.guide {
+                        guide.change(|guide| guide.scale(GUIDE_GROWTH.powf(steps)));
+                    }
                 }
             }
             if let Some(last) = &mut self.last {
@@ -251,13 +253,12 @@ impl Viewer {
 
     /// Moves the guide box as the person before the screen sees it.
     fn move_guide(&self, right: f32, down: f32) {
-        let Some(last) = &self.last else {
+        let (Some(last), Some(guide)) = (&self.last, &self.guide) else {
             return;
         };
         let (width, height) = (last.frame.width, last.frame.height);
         let right = if self.mirror { -right } else { right };
-        self.guide
-            .change(|guide| guide.shift(right * GUIDE_STEP, down * GUIDE_STEP, width, height));
+        guide.change(|guide| guide.shift(right * GUIDE_STEP, down * GUIDE_STEP, width, height));
     }
 
     fn draw(&mut self, frame: &Arc<Frame>, message: Option<String>) -> Result<()> {
@@ -272,7 +273,7 @@ impl Viewer {
         let scene = Scene {
             frame,
             reading: reading.as_deref(),
-            guide: Some(self.guide.get().rect(frame.width, frame.height)),
+            guide: (self.guide.as_ref()).map(|guide| guide.get().rect(frame.width, frame.height)),
             mirror: self.mirror,
             figures: self.show_figures.then_some(self.figures),
             keys: &KEYS,

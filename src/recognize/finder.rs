@@ -97,6 +97,16 @@ impl Finder {
         self.model.threshold()
     }
 
+    /// The box of the hand in a single picture of `height * width` RGB pixels, where one is likely
+    /// enough.
+    ///
+    /// # Errors
+    /// As [`Finder::find`].
+    pub fn hand(&mut self, pixels: &[u8], width: usize, height: usize) -> Result<Option<Rect>> {
+        let found = self.find(pixels, width, height, None)?;
+        Ok((found.score >= self.threshold()).then_some(found.hand))
+    }
+
     /// The likeliest hand in a frame of `height * width` RGB pixels, however unlikely; of two, the
     /// one where `followed` was before this frame.
     ///

@@ -2,7 +2,9 @@
 
 pub mod crop;
 pub mod finder;
+pub mod hand;
 pub mod letter;
+pub mod steady;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,8 +12,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::frame::{Frame, Rect};
-use crate::model::Model;
+use crate::model::{Model, NOTHING};
+use hand::Tracker;
 use letter::{LetterReader, Scores};
+use steady::{Steady, Steadying};
 
 /// A letter less probable than this is not shown, unless told otherwise.
 pub const THRESHOLD: f32 = 0.5;
@@ -52,17 +56,21 @@ pub struct ReadingTimes {
 }
 
 /// How a [`Recognizer`] reads.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct RecognizerOptions {
     /// A letter less probable than this is not shown; 0 to 1.
     pub threshold: f32,
     /// Where the hand is looked for.
     pub place: HandPlace,
+    /// How the letter is kept steady over frames; `None` where each frame stands for itself.
+    pub steadying: Option<Steadying>,
 }
 
 /// Where the hand is looked for in a frame.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum HandPlace {
+    /// Where it is found; it is followed from frame to frame.
+    Found(Box<Tracker>),
     /// Always in this box, into which the signer puts the hand. A box hugs the hand: what the
     /// network sees around it follows from the model's crop scale.
     Guide(Rect),
@@ -85,6 +93,10 @@ impl HandPlace {
 pub struct Recognizer {
     reader: LetterReader,
     options: RecognizerOptions,
+    steady: Steady,
+    /// The last frame's media time.
+    time: Option<Duration>,
+    probabilities: Vec<f32>,
 }
 
 impl Recognizer {
@@ -93,6 +105,9 @@ impl Recognizer {
         Recognizer {
             reader: LetterReader::new(model),
             options,
+            steady: Steady::default(),
+            time: None,
+            probabilities: Vec::new(),
         }
     }
 
@@ -113,7 +128,7 @@ impl Recognizer {
     /// When the network fails.
     pub fn read(&mut self, frame: &Frame) -> Result<Reading> {
         let start = Instant::now();
-        let hand = self.find(frame);
+        let hand = self.find(frame)?;
         let find = start.elapsed();
         let mut reading = Reading {
             seq: frame.seq,
@@ -136,8 +151,40 @@ impl Recognizer {
             reading.top = scores.top(TOP);
             reading.times.preprocess = scores.preprocess;
             reading.times.infer = scores.infer;
+            let probabilities: Vec<f32> = scores.iter().map(|(_, p)| p).collect();
+            self.probabilities = probabilities;
+        }
+        if let Some(steadying) = self.options.steadying {
+            self.steady(&mut reading, &steadying);
         }
         Ok(reading)
+    }
+
+    /// Replaces what one frame says by what the last ones say.
+    fn steady(&mut self, reading: &mut Reading, steadying: &Steadying) {
+        let elapsed = self.time.and_then(|last| reading.time.checked_sub(last));
+        self.time = Some(reading.time);
+        let labels = self.reader.model().labels();
+        let nothing = labels.iter().position(|label| &**label == NOTHING);
+        if reading.hand.is_none() {
+            self.probabilities.clear();
+            self.probabilities.resize(labels.len(), 0.0);
+            if let Some(probability) = nothing.and_then(|at| self.probabilities.get_mut(at)) {
+                *probability = 1.0;
+            }
+        }
+        let elapsed = elapsed.unwrap_or(Duration::MAX);
+        self.steady.update(&self.probabilities, elapsed, steadying);
+        let shown = self.steady.show(nothing, self.options.threshold, steadying);
+        reading.letter = shown.and_then(|at| labels.get(at)).map(Arc::clone);
+        if reading.hand.is_some() {
+            let average = self.steady.average().iter().copied();
+            let mut top: Vec<_> = labels.iter().map(Arc::clone).zip(average).collect();
+            top.sort_by(|a, b| b.1.total_cmp(&a.1));
+            top.truncate(TOP);
+            reading.confidence = top.first().map_or(0.0, |(_, probability)| *probability);
+            reading.top = top;
+        }
     }
 
     /// Reads the letter of a hand whose box is known, in a picture of `height * width` RGB pixels.
@@ -155,11 +202,16 @@ impl Recognizer {
     }
 
     /// The hand's box in a frame, where there is one that can be cropped.
-    fn find(&mut self, frame: &Frame) -> Option<Rect> {
-        let HandPlace::Guide(hand) = self.options.place;
+    fn find(&mut self, frame: &Frame) -> Result<Option<Rect>> {
+        let hand = match &mut self.options.place {
+            HandPlace::Guide(hand) => Some(*hand),
+            HandPlace::Found(tracker) => tracker.follow(frame)?,
+        };
         let scale = self.model().metadata().preprocessing.crop_scale;
-        let square = hand.square(scale, frame.width, frame.height);
-        crop::can_crop(square, frame.width, frame.height).then_some(hand)
+        Ok(hand.filter(|hand| {
+            let square = hand.square(scale, frame.width, frame.height);
+            crop::can_crop(square, frame.width, frame.height)
+        }))
     }
 }
 
@@ -186,6 +238,7 @@ mod tests {
         let options = RecognizerOptions {
             threshold: THRESHOLD,
             place: HandPlace::Guide(guide),
+            steadying: None,
         };
         Recognizer::new(Model::from_bytes("colours", &bytes).unwrap(), options)
     }
