@@ -16,6 +16,7 @@ use crate::live::StartRecording;
 use crate::live::{Guide, Live, OpenScreen, View};
 use crate::machine;
 use crate::model::Model;
+use crate::picture::has_picture_name;
 use crate::predict::parse_box;
 use crate::recognize::finder::Finder;
 use crate::recognize::hand::Tracker;
@@ -75,13 +76,19 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
         None => Model::embedded()?,
     };
     let model_name = model.name().to_owned();
+    // Pictures of a folder do not follow each other as a camera's do.
+    let stills = match &origin {
+        Origin::Path(path) => path.is_dir() || has_picture_name(path),
+        _ => false,
+    };
     let options = RecognizerOptions {
         threshold: args.threshold,
         place: match args.guide {
             Some(guide) => HandPlace::Guide(guide),
+            None if stills => HandPlace::Found(Box::new(Tracker::of_stills(Finder::embedded()?))),
             None => HandPlace::Found(Box::new(Tracker::new(Finder::embedded()?))),
         },
-        steadying: Some(Steadying::DEFAULT),
+        steadying: (!stills).then_some(Steadying::DEFAULT),
     };
     let mut recognizer = Recognizer::new(model, options);
     let stats = Stats::new();

@@ -14,6 +14,9 @@ use fakecam::{FakeCamera, HEIGHT, Running, WIDTH};
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// Plain colours show no hand to find.
+const BOX: &str = "0.3,0.3,0.4,0.4";
+
 /// A model that reads A from red and B from green.
 struct Colours(TempDir, String);
 
@@ -25,7 +28,7 @@ impl Colours {
     }
 
     fn watch(&self, camera: &FakeCamera) -> Running {
-        camera.start(&["--headless", "--model", &self.1])
+        camera.start(&["--headless", "--model", &self.1, "--box", BOX])
     }
 }
 
@@ -135,10 +138,26 @@ fn a_camera_can_be_chosen_and_a_missing_one_is_an_error() {
     };
     let camera = camera.with("FAKECAM_INDEX", 3);
     let colours = Colours::new();
-    let mut running = camera.start(&["--source", "cam:3", "--headless", "--model", &colours.1]);
+    let mut running = camera.start(&[
+        "--source",
+        "cam:3",
+        "--headless",
+        "--model",
+        &colours.1,
+        "--box",
+        BOX,
+    ]);
     assert_letters(&running.readings(1), "A");
     drop(running);
-    let running = camera.start(&["--source", "cam:0", "--headless", "--model", &colours.1]);
+    let running = camera.start(&[
+        "--source",
+        "cam:0",
+        "--headless",
+        "--model",
+        &colours.1,
+        "--box",
+        BOX,
+    ]);
     assert_one_error(running, &["cam:0", "Fake camera (cam:3)"]);
 }
 
@@ -196,7 +215,15 @@ fn damaged_pictures_are_skipped_and_counted() {
     let colours = Colours::new();
     let stats = colours.0.path().join("stats.json");
     let stats = stats.to_str().unwrap();
-    let arguments = ["--headless", "--model", &colours.1, "--stats", stats];
+    let arguments = [
+        "--headless",
+        "--model",
+        &colours.1,
+        "--box",
+        BOX,
+        "--stats",
+        stats,
+    ];
     let mut running = camera.start(&arguments);
     assert_letters(&running.readings(12), "A");
     running.signal("INT");

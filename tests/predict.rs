@@ -19,6 +19,7 @@ fn every_letter_of_every_picture_is_printed_best_first() {
     let output = signcam()
         .arg("predict")
         .args([&red, &green])
+        .args(["--box", "0.3,0.3,0.4,0.4"])
         .arg("--model")
         .arg(&model)
         .assert()

@@ -37,6 +37,8 @@ impl Scene {
         let mut command = signcam();
         command.arg("--source").arg(source);
         command.arg("--model").arg(&self.model);
+        // Plain colours show no hand to find.
+        command.args(["--box", "0.3,0.3,0.4,0.4"]);
         command.args(arguments).assert()
     }
 }

@@ -29,6 +29,8 @@ const GAP: Duration = Duration::from_millis(500);
 pub struct Tracker {
     finder: Finder,
     track: Track,
+    /// Whether frames follow each other, or each shows a scene of its own.
+    follows: bool,
 }
 
 /// A box over time.
@@ -47,6 +49,15 @@ impl Tracker {
         Tracker {
             finder,
             track: Track::default(),
+            follows: true,
+        }
+    }
+
+    /// Finds the hand in each frame anew: for pictures that do not follow each other.
+    pub fn of_stills(finder: Finder) -> Self {
+        Tracker {
+            follows: false,
+            ..Tracker::new(finder)
         }
     }
 
@@ -55,6 +66,9 @@ impl Tracker {
     /// # Errors
     /// When the network fails.
     pub fn follow(&mut self, frame: &Frame) -> Result<Option<Rect>> {
+        if !self.follows {
+            self.track = Track::default();
+        }
         let elapsed = self.track.elapsed(frame.time);
         let (width, height) = (frame.width, frame.height);
         let found = self
