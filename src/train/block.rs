@@ -1,6 +1,6 @@
 //! The network's one building block: convolution, batch normalisation and, where asked for, ReLU6.
 //!
-//! On the CPU the three are one operation with its own backward pass ([`kernels`](super::kernels)),
+//! On the CPU the three are one operation with its own backward pass ([`kernels`]),
 //! joined to the framework as a backend extension; on other devices they are the framework's own
 //! layers. Activations are NHWC everywhere, so that a network is written once.
 

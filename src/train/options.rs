@@ -35,7 +35,7 @@ pub struct TrainArgs {
     /// [default: frames.csv beside hands.csv, where there is one]
     #[arg(long, value_name = "FILE.csv")]
     pub frames: Option<PathBuf>,
-    /// Leave out a signer or a signer's label: massey_*, nihal108/[MN], */digit_0 (repeatable)
+    /// Leave out a signer or a signer's label: `massey_*`, `nihal108/[MN]`, `*/digit_0` (repeatable)
     #[arg(long, value_name = "SIGNER[/LABEL]")]
     pub exclude: Vec<Exclude>,
     /// Share of DIR/<CLASS>/ kept for validation, picked at random [default: 0.2]

@@ -2,7 +2,7 @@
 //!
 //! Geometry is shared between two steps. Everything that a crop of an upright square cannot do
 //! (rotation, shear, perspective, mirroring) is one warp of the neighbourhood, at the picture's
-//! own resolution ([`geometry`]). Place and scale are those of the square that
+//! own resolution (`geometry`). Place and scale are those of the square that
 //! [`Cropper::crop`], the very function that crops live frames, then cuts from the warped
 //! neighbourhood and scales to the network's input: whatever the recipe, the last resampling a
 //! training picture goes through is the one a live picture goes through. Without a warp the crop
