@@ -107,10 +107,15 @@ fn bad_data_is_refused_by_its_path_and_leaves_nothing_behind() {
     let broken = folder.path().join("broken");
     draw(&broken);
     fs::write(broken.join("hands/ann/A/0.png"), "no picture").unwrap();
+    let cut = folder.path().join("cut");
+    draw(&cut);
+    let picture = fs::read(cut.join("hands/bea/B/1.png")).unwrap();
+    fs::write(cut.join("hands/bea/B/1.png"), &picture[..picture.len() / 2]).unwrap();
     for (data, told) in [
         (folder.path().join("missing"), "missing"),
         (empty, "empty"),
         (broken, "0.png"),
+        (cut, "1.png"),
     ] {
         short(&data, &out).assert().code(1).stderr(contains(told));
         assert!(!out.exists());

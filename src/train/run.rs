@@ -169,6 +169,8 @@ fn fit_on(
     resume: bool,
 ) -> Result<(Fitted, Arc<Loader>)> {
     let pictures = loader::store(dataset, options.size, options.crop_scale, KEPT_PICTURES);
+    // A picture that is broken behind its head is found now, not when its turn comes.
+    pictures.preload(|| ())?;
     let loader = Loader::new(Arc::clone(dataset), Arc::new(pictures), options.loader(1))?;
     let loader = Arc::new(loader);
     let device = device(options.device).autodiff();
