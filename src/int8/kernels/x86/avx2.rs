@@ -22,6 +22,10 @@ const MOST: usize = 6;
 /// Room for a tile's widened pixels.
 const WIDE: usize = MOST * 2048;
 
+/// Widened pixels, on a cache line's boundary.
+#[repr(align(64))]
+struct Wide([MaybeUninit<i16>; WIDE]);
+
 /// A convolution's weights as 16-bit numbers, `[16 channels][two bytes of a run][vector][channel][byte]`.
 #[derive(Debug, Clone)]
 pub struct Conv {
@@ -112,16 +116,15 @@ impl Conv {
         let most = (WIDE / row).min(MOST);
         let pixels = target.len() / step;
         let count = pixels.div_ceil(most);
-        let mut wide = [const { MaybeUninit::<i16>::uninit() }; WIDE];
+        let mut wide = Wide([const { MaybeUninit::uninit() }; WIDE]);
+        let wide = &mut wide.0;
         let mut pixel = 0;
         for index in 0..count {
             let size = (pixels - pixel) / (count - index);
             for (p, wide) in wide.chunks_exact_mut(row).take(size).enumerate() {
                 let start = reads.starts.start(first + pixel + p);
-                for (&tap, wide) in reads.taps.iter().zip(wide.chunks_exact_mut(reads.run)) {
-                    // SAFETY: the caller vouches for AVX2.
-                    unsafe { widen(&source[start + tap..][..reads.run], wide) };
-                }
+                // SAFETY: the caller vouches for AVX2.
+                unsafe { widen(reads, &source[start..], wide) };
             }
             for channel in (0..step).step_by(TILE) {
                 let group = Group {
@@ -142,15 +145,33 @@ impl Conv {
     }
 }
 
-/// Bytes to 16-bit numbers.
+/// All runs of one pixel, one after the other, to 16-bit numbers.
 ///
 /// # Safety
 ///
 /// The processor has AVX2.
 #[target_feature(enable = "avx2")]
-unsafe fn widen(source: &[u8], target: &mut [MaybeUninit<i16>]) {
-    for (to, &from) in target.iter_mut().zip(source) {
-        to.write(from.into());
+unsafe fn widen(reads: &Reads, source: &[u8], wide: &mut [MaybeUninit<i16>]) {
+    for (&tap, wide) in reads.taps.iter().zip(wide.chunks_exact_mut(reads.run)) {
+        let run = &source[tap..][..reads.run];
+        let mut k = 0;
+        // SAFETY: `run` and `wide` are both `reads.run` long, and 16 or 4 elements of each are
+        // touched only where as many are left: runs are multiples of four.
+        unsafe {
+            while k + 16 <= reads.run {
+                let bytes = _mm_loadu_si128(run.as_ptr().add(k).cast());
+                let numbers = _mm256_cvtepu8_epi16(bytes);
+                _mm256_storeu_si256(wide.as_mut_ptr().add(k).cast(), numbers);
+                k += 16;
+            }
+            while k + 4 <= reads.run {
+                let bytes = run.as_ptr().add(k).cast::<i32>().read_unaligned();
+                let numbers = _mm_cvtepu8_epi16(_mm_cvtsi32_si128(bytes));
+                _mm_storel_epi64(wide.as_mut_ptr().add(k).cast(), numbers);
+                k += 4;
+            }
+        }
+        debug_assert_eq!(k, reads.run, "runs are multiples of four");
     }
 }
 
