@@ -219,7 +219,9 @@ impl Viewer {
         };
         let reading = self.readings.get().map(|reading| reading.seq);
         let changed = last.stale || last.message != message || last.reading_seq != reading;
-        if changed && last.at.elapsed() >= REDRAW_AFTER {
+        // While somebody waits for a camera, its figures go on.
+        let waits = message.is_some() && last.at.elapsed() >= FIGURES_EVERY;
+        if waits || changed && last.at.elapsed() >= REDRAW_AFTER {
             let frame = Arc::clone(&last.frame);
             self.draw(&frame, message)?;
         }

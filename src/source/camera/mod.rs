@@ -340,7 +340,8 @@ impl<B> Running<B> {
         } else if self.damaged {
             Some(format!("{name} gives damaged pictures only"))
         } else {
-            Some(format!("{name} gives no picture: {} s", silent.as_secs()))
+            let seconds = silent.as_secs().max(1);
+            Some(format!("{name} gives no picture: {seconds} s"))
         }
     }
 }
