@@ -31,14 +31,13 @@ const CALIBRATION: usize = 512;
 pub fn run(options: &TrainOptions) -> Result<String> {
     if let Some(folds) = options.folds {
         let figures = cross_validate(options, folds.count)?;
-        return Ok(table(&figures));
+        return Ok(figures.to_string());
     }
     let report = train(options)?;
     let int8 = report.int8.as_ref().unwrap_or(&report.f32);
     Ok(format!(
-        "{}\nvalidation accuracy: f32 {:.2} %, int8 {:.2} %; {:.0} s, {:.0} images/s\n\
+        "{int8}\nvalidation accuracy: f32 {:.2} %, int8 {:.2} %; {:.0} s, {:.0} images/s\n\
          network: {}\nreport: {}\n",
-        table(int8),
         100.0 * report.f32.accuracy,
         100.0 * int8.accuracy,
         report.wall_s,
@@ -46,50 +45,6 @@ pub fn run(options: &TrainOptions) -> Result<String> {
         options.out.display(),
         options.report.display(),
     ))
-}
-
-/// A line for each signer, then their mean and worst.
-fn table(figures: &Figures) -> String {
-    use std::fmt::Write as _;
-
-    let percent = |share: Option<f64>| match share {
-        Some(share) => format!("{:.1}", 100.0 * share),
-        None => "-".to_owned(),
-    };
-    let mut text = String::new();
-    let mut row = |name: &str, pictures: String, static24, all26| {
-        let (static24, all26) = (percent(static24), percent(all26));
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name:<24}{pictures:>10}{static24:>12}{all26:>12}");
-    };
-    if !figures.signers.is_empty() {
-        for (name, signer) in &figures.signers {
-            row(
-                name,
-                signer.pictures.to_string(),
-                signer.static24,
-                signer.all26,
-            );
-        }
-        row(
-            "mean",
-            figures.pictures.to_string(),
-            figures.static24_mean,
-            figures.all26_mean,
-        );
-        row(
-            "worst",
-            String::new(),
-            figures.static24_worst,
-            figures.all26_worst,
-        );
-        let head = format!(
-            "{:<24}{:>10}{:>12}{:>12}\n",
-            "signer", "pictures", "24 still, %", "all 26, %"
-        );
-        text.insert_str(0, &head);
-    }
-    text
 }
 
 /// Trains a network as `options` say, writes it in int8 and f32, and a report beside it.
