@@ -23,7 +23,7 @@ const EMBEDDED: &[u8] = include_bytes!("../models/asl.onnx");
 
 /// A letter network: a crop in, a probability for each label out.
 ///
-/// Clones share the weights; each has buffers of its own, so that threads need one each.
+/// It has buffers of its own, so that each thread needs a clone.
 #[derive(Debug, Clone)]
 pub struct Model {
     name: String,

@@ -78,7 +78,7 @@ impl MapMetadata {
 
 /// A network that makes maps of a picture.
 ///
-/// Clones share the weights; each has buffers of its own, so that threads need one each.
+/// It has buffers of its own, so that each thread needs a clone.
 #[derive(Debug, Clone)]
 pub struct MapModel {
     name: String,
