@@ -19,7 +19,7 @@ use crate::train::augment::{Augmenter, Backdrop, CropPoints, Recipe, Subject};
 use crate::train::dataset::{Dataset, Split};
 use crate::train::store::{Kept, PictureFile, PictureStore};
 
-pub use sampler::Balance;
+pub use sampler::{Balance, NothingShares};
 use sampler::{Pick, Sampler};
 
 /// How crops are made of samples and put into batches.
@@ -37,9 +37,8 @@ pub struct LoaderOptions {
     pub balance: Balance,
     /// Decides every random choice.
     pub seed: u64,
-    /// Share of the training crops that show the surroundings of hands or drawn rooms, as
-    /// examples of [`crate::train::dataset::NOTHING`]; only where the data has such a class.
-    pub surroundings: f32,
+    /// How many of the training crops show no letter.
+    pub nothing: NothingShares,
     /// Threads that make crops, apart from those that train.
     pub threads: usize,
 }
@@ -109,12 +108,7 @@ impl Loader {
             pictures.len() == dataset.samples.len() + dataset.scenes.len(),
             "the pictures in memory are not those of the dataset"
         );
-        let sampler = Sampler::new(
-            &dataset,
-            options.balance,
-            options.surroundings,
-            options.seed,
-        )?;
+        let sampler = Sampler::new(&dataset, options.balance, options.nothing, options.seed)?;
         let val = dataset.of_split(Split::Val);
         let threads = ThreadPoolBuilder::new()
             .num_threads(options.threads.max(1))

@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 
 use super::augment::Recipe;
 use super::dataset::{DataSource, Exclude};
-use super::loader::{Balance, LoaderOptions};
+use super::loader::{Balance, LoaderOptions, NothingShares};
 use crate::recognize::crop::MAX_SIZE;
 
 /// Crops take this much of the hand's surroundings: their side is so many times the larger side of
@@ -97,6 +97,9 @@ pub struct TrainArgs {
     /// Share of the training crops that show surroundings of hands or drawn rooms, as `nothing`
     #[arg(long, value_name = "SHARE")]
     pub surroundings: Option<f32>,
+    /// Share of the other training crops that show hands which sign nothing, as `nothing`
+    #[arg(long, value_name = "SHARE")]
+    pub gestures: Option<f32>,
     /// Leave signers out instead: train once for each of N groups of signers on all others, print
     /// how each signer is read by the network that never saw them, and write no network
     #[arg(long, value_name = "signers[=N]")]
@@ -340,6 +343,8 @@ pub struct TrainOptions {
     pub balance: BalanceBy,
     /// Share of surroundings among the training crops.
     pub surroundings: f32,
+    /// Share of hands that sign nothing among the other training crops.
+    pub gestures: f32,
     /// Leave-signers-out evaluation instead of a network.
     pub folds: Option<Folds>,
     /// Decides every random choice.
@@ -377,6 +382,7 @@ struct Defaults {
     augment: Augment,
     balance: BalanceBy,
     surroundings: f32,
+    gestures: f32,
 }
 
 impl Preset {
@@ -397,6 +403,7 @@ impl Preset {
             augment: Augment::Notebook,
             balance: BalanceBy::Root,
             surroundings: 0.05,
+            gestures: 0.0,
         };
         match self {
             Preset::Notebook => Defaults {
@@ -419,6 +426,8 @@ impl Preset {
                 freeze: Freeze::None,
                 points_weight: 1.0,
                 augment: Augment::Rooms,
+                epochs: 12,
+                gestures: 0.06,
                 ..transfer
             },
         }
@@ -464,6 +473,7 @@ impl TrainArgs {
             augment: self.augment.unwrap_or(preset.augment),
             balance: self.balance.unwrap_or(preset.balance),
             surroundings: self.surroundings.unwrap_or(preset.surroundings),
+            gestures: self.gestures.unwrap_or(preset.gestures),
             folds: self.folds,
             seed: self.seed,
             resume: self.resume,
@@ -485,7 +495,10 @@ impl TrainOptions {
             recipe: self.augment.recipe(),
             balance: self.balance.into(),
             seed: self.seed,
-            surroundings: self.surroundings,
+            nothing: NothingShares {
+                surroundings: self.surroundings,
+                gestures: self.gestures,
+            },
             threads,
         }
     }
@@ -523,6 +536,7 @@ impl TrainOptions {
             ("--ema", self.ema),
             ("--warmup", self.warmup),
             ("--surroundings", self.surroundings),
+            ("--gestures", self.gestures),
         ] {
             ensure!(
                 (0.0..1.0).contains(&share),
@@ -613,6 +627,7 @@ mod tests {
             ("--ema 1", "--ema"),
             ("--label-smoothing=-0.1", "--label-smoothing"),
             ("--surroundings 1.5", "--surroundings"),
+            ("--gestures 1", "--gestures"),
             ("--checkpoint-every 0", "--checkpoint-every"),
             ("--freeze some", "--freeze"),
             ("--exclude [", "--exclude"),

@@ -23,6 +23,17 @@ pub enum Balance {
     Signers,
 }
 
+/// How many of the training crops show no letter, beside the pictures of that class that the
+/// balance brings; only where the data has such a class.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NothingShares {
+    /// Share of crops that are surroundings of hands, or drawn rooms.
+    pub surroundings: f32,
+    /// Share of the other crops that are hands which sign nothing. Few signers have such pictures:
+    /// left to the balance, they would hardly be seen.
+    pub gestures: f32,
+}
+
 /// What to make a crop of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pick {
@@ -50,6 +61,8 @@ pub(super) struct Sampler {
     scenes: Vec<usize>,
     /// Share of crops that are surroundings, and their class.
     surroundings: Option<(f32, usize)>,
+    /// Share of crops that are hands which sign nothing, and those samples.
+    gestures: Option<(f32, Vec<usize>)>,
     /// Signers with a running sum of their weights, or `None` for every picture once an epoch.
     signers: Option<Vec<Signer>>,
     /// The order of the epoch last asked for.
@@ -68,12 +81,17 @@ impl Sampler {
     pub fn new(
         dataset: &Dataset,
         balance: Balance,
-        surroundings: f32,
+        shares: NothingShares,
         seed: u64,
     ) -> Result<Sampler> {
+        let NothingShares {
+            surroundings,
+            gestures,
+        } = shares;
         ensure!(
-            (0.0..1.0).contains(&surroundings),
-            "the share of surroundings must lie in 0 to 1, not at {surroundings}"
+            surroundings >= 0.0 && gestures >= 0.0 && surroundings + gestures < 1.0,
+            "the shares of surroundings and gestures must leave some for letters, not be \
+             {surroundings} and {gestures}"
         );
         let train = dataset.of_split(Split::Train);
         ensure!(!train.is_empty(), "there is no training picture");
@@ -89,11 +107,18 @@ impl Sampler {
             .nothing()
             .filter(|_| surroundings > 0.0)
             .map(|class| (surroundings, class));
+        let signing_nothing = |&at: &usize| Some(dataset.samples[at].class) == dataset.nothing();
+        let gestures = Some((
+            gestures,
+            train.iter().copied().filter(signing_nothing).collect(),
+        ))
+        .filter(|(share, samples): &(f32, Vec<usize>)| *share > 0.0 && !samples.is_empty());
         Ok(Sampler {
             seed,
             train,
             scenes,
             surroundings,
+            gestures,
             signers,
             epoch: Mutex::new(None),
         })
@@ -114,6 +139,11 @@ impl Sampler {
                 true => Pick::Room(nothing),
                 false => Pick::Scene(self.scenes[rng.random_range(0..self.scenes.len())], nothing),
             };
+        }
+        if let Some((share, samples)) = &self.gestures
+            && rng.random::<f32>() < *share
+        {
+            return Pick::Sample(samples[rng.random_range(0..samples.len())]);
         }
         Pick::Sample(match &self.signers {
             Some(signers) => pick_balanced(signers, &mut rng).unwrap_or(self.train[0]),

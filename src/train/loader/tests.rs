@@ -15,7 +15,10 @@ fn options(balance: Balance) -> LoaderOptions {
         recipe: Recipe::ROOMS,
         balance,
         seed: 3,
-        surroundings: 0.0,
+        nothing: NothingShares {
+            surroundings: 0.0,
+            gestures: 0.0,
+        },
         threads: 2,
     }
 }
@@ -177,7 +180,10 @@ fn surroundings_are_nothing_and_as_many_as_asked_for() {
         dataset,
         pictures,
         LoaderOptions {
-            surroundings: 0.25,
+            nothing: NothingShares {
+                surroundings: 0.25,
+                gestures: 0.0,
+            },
             ..options(Balance::Root)
         },
     )
@@ -195,6 +201,30 @@ fn surroundings_are_nothing_and_as_many_as_asked_for() {
     }
     let share = surroundings as f32 / all as f32;
     assert!((0.19..0.31).contains(&share), "{share}");
+}
+
+#[test]
+fn hands_that_sign_nothing_are_seen_as_often_as_asked_for() {
+    let drawn = Drawn {
+        labels: vec!["A".into(), "B".into(), "other".into()],
+        ..drawn()
+    };
+    let options = LoaderOptions {
+        nothing: NothingShares {
+            surroundings: 0.0,
+            gestures: 0.5,
+        },
+        ..options(Balance::Root)
+    };
+    let (_folder, loader) = loader(&drawn, options);
+    let nothing = loader.dataset.nothing().unwrap() as i32;
+    let targets: Vec<i32> = (0..60)
+        .flat_map(|step| loader.batch(step).unwrap().targets)
+        .collect();
+    let shown = targets.iter().filter(|&&target| target == nothing).count();
+    // Half of the crops, and a third of the others by the balance of classes.
+    let share = shown as f32 / targets.len() as f32;
+    assert!((0.6..0.73).contains(&share), "{share}");
 }
 
 #[test]
