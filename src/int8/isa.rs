@@ -7,9 +7,9 @@ use anyhow::{Result, bail};
 pub enum Isa {
     /// x86-64 with AVX-512 (F, BW, VL) and its dot product of bytes (VNNI).
     Avx512Vnni,
-    /// x86-64 with AVX2 and the dot product of bytes on 256-bit registers (AVX-VNNI).
+    /// x86-64 with AVX2, FMA and the dot product of bytes on 256-bit registers (AVX-VNNI).
     AvxVnni,
-    /// x86-64 with AVX2.
+    /// x86-64 with AVX2 and FMA.
     Avx2,
     /// Plain Rust, on any processor.
     Portable,
@@ -36,10 +36,10 @@ impl Isa {
     pub fn available(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         {
-            let avx2 = is_x86_feature_detected!("avx2");
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
             match self {
                 Self::Avx512Vnni => {
-                    is_x86_feature_detected!("avx512f")
+                    avx2 && is_x86_feature_detected!("avx512f")
                         && is_x86_feature_detected!("avx512bw")
                         && is_x86_feature_detected!("avx512vl")
                         && is_x86_feature_detected!("avx512vnni")

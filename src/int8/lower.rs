@@ -1005,18 +1005,10 @@ impl<'g> Walk<'g> {
                 (vec![input], out, op)
             }
             Pending::Add(a, b) => {
-                let ratios = [a, b].map(|id| maps[id].quant.scale / quant.scale);
-                if ratios.iter().any(|&r| r > 1e4) {
+                let add = AddQuant::new([a, b].map(|id| maps[id].quant), quant, low, high);
+                if add.ratios.iter().any(|&ratio| ratio > 1e4) {
                     return Err("it adds maps of far larger scale than its result's".into());
                 }
-                let input_zero_points = [a, b].map(|id| maps[id].quant.zero_point);
-                let add = AddQuant {
-                    input_zero_points,
-                    ratios,
-                    zero_point: quant.zero_point,
-                    low,
-                    high,
-                };
                 (vec![a, b], maps[a], LayerOp::Add(add))
             }
             Pending::Pool(id) => {

@@ -222,17 +222,8 @@ impl Depthwise {
 /// Adds two maps.
 #[inline(always)]
 pub fn add(quant: &AddQuant, a: &[u8], b: &[u8], target: &mut [u8]) {
-    let [za, zb] = quant.input_zero_points.map(i32::from);
-    let [ra, rb] = quant.ratios;
-    let (zero_point, low, high) = (
-        i32::from(quant.zero_point),
-        i32::from(quant.low),
-        i32::from(quant.high),
-    );
     for ((target, &a), &b) in target.iter_mut().zip(a).zip(b) {
-        let a = (i32::from(a) - za) as f32 * ra;
-        let b = (i32::from(b) - zb) as f32 * rb;
-        *target = (round(a + b) + zero_point).clamp(low, high) as u8;
+        *target = quant.apply(a, b);
     }
 }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::int8::quant::Quant;
 
 /// Numbers from a seed, with the extremes that break kernels more often than chance would bring them.
 struct Drawn(u64);
@@ -154,16 +155,18 @@ proptest! {
         seed: u64, len in 0usize..300, zero_points: [u8; 2], zero_point: u8, bounds: [u8; 2],
         ratios in [1e-4f32..300.0, 1e-4f32..300.0],
     ) {
-        let quant = AddQuant {
-            input_zero_points: zero_points,
-            ratios,
-            zero_point,
-            low: bounds[0].min(bounds[1]),
-            high: bounds[0].max(bounds[1]),
-        };
+        let inputs = [0, 1].map(|i| Quant { scale: ratios[i], zero_point: zero_points[i] });
+        let output = Quant { scale: 1.0, zero_point };
+        let [low, high] = [bounds[0].min(bounds[1]), bounds[0].max(bounds[1])];
+        let quant = AddQuant::new(inputs, output, low, high);
         let mut drawn = Drawn(seed);
         let (a, b) = (drawn.bytes(len), drawn.bytes(len));
         let expected: Vec<u8> = a.iter().zip(&b).map(|(&a, &b)| quant.apply(a, b)).collect();
+        for (&sum, (&a, &b)) in expected.iter().zip(a.iter().zip(&b)) {
+            let [a, b] = [inputs[0].dequantise(a), inputs[1].dequantise(b)];
+            let real = (f64::from(a) + f64::from(b) + f64::from(zero_point)).clamp(low.into(), high.into());
+            prop_assert!((f64::from(sum) - real).abs() < 0.51, "{} is not {}", sum, real);
+        }
         for isa in families() {
             let mut target = vec![0; len];
             add(isa, &quant, &a, &b, &mut target);

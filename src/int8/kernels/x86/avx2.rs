@@ -294,8 +294,8 @@ unsafe fn lines<const ROWS: usize, const PLAIN: bool>(shape: &DepthwiseShape, jo
 ///
 /// # Safety
 ///
-/// The processor has AVX2.
-#[target_feature(enable = "avx2")]
+/// The processor has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
 pub unsafe fn add(quant: &AddQuant, a: &[u8], b: &[u8], target: &mut [u8]) {
     portable::add(quant, a, b, target);
 }

@@ -243,8 +243,8 @@ unsafe fn lines<const ROWS: usize, const PLAIN: bool>(shape: &DepthwiseShape, jo
 ///
 /// # Safety
 ///
-/// The processor has AVX-512 F, BW and VL.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+/// The processor has FMA and AVX-512 F, BW and VL.
+#[target_feature(enable = "fma,avx512f,avx512bw,avx512vl")]
 pub unsafe fn add(quant: &AddQuant, a: &[u8], b: &[u8], target: &mut [u8]) {
     portable::add(quant, a, b, target);
 }
