@@ -5,6 +5,7 @@
 //! worst of them.
 
 mod boxes;
+mod calibration;
 mod folder;
 mod report;
 
@@ -169,8 +170,10 @@ fn read(
     let scores = reader
         .read(&pixels, width, height, hand)
         .with_context(|| format!("cannot read a letter from {}", path.display()))?;
+    let (label, confidence) = scores.best();
     Ok(Outcome::Read {
-        label: scores.best().0.to_string(),
+        label: label.to_string(),
+        confidence,
         shown: scores.letter(THRESHOLD).is_some(),
     })
 }

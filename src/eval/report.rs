@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::calibration::Calibration;
 use super::folder::Labelled;
 use super::is_no_letter;
+use crate::model::NOTHING;
 
 /// Letters that are movements: a picture of their hand's shape alone says little.
 const MOVING: [&str; 2] = ["J", "Z"];
@@ -23,6 +25,8 @@ pub(super) enum Outcome {
     Read {
         /// The most probable label, `nothing` included.
         label: String,
+        /// Its probability.
+        confidence: f32,
         /// Whether it is a letter that is probable enough to be shown.
         shown: bool,
     },
@@ -42,6 +46,9 @@ pub(super) struct Report {
     signers: BTreeMap<String, Signer>,
     /// What was signed, what was read, how often; most often first.
     confusions: Vec<(String, String, usize)>,
+    /// For people only: what tools read stays as it is.
+    #[serde(skip)]
+    calibration: Calibration,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,7 +93,18 @@ impl Report {
         let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
         let mut false_letters = Share::default();
         let mut confusions: BTreeMap<(String, String), usize> = BTreeMap::new();
+        let mut calibration = Calibration::default();
         for (picture, outcome) in pictures.iter().zip(outcomes) {
+            if let Outcome::Read {
+                label, confidence, ..
+            } = outcome
+            {
+                let signed = match is_no_letter(&picture.label) {
+                    true => NOTHING,
+                    false => &picture.label,
+                };
+                calibration.count(*confidence, label == signed);
+            }
             let tally = tallies.entry(picture.signer.to_string()).or_default();
             tally.frames += 1;
             if is_no_letter(&picture.label) {
@@ -130,6 +148,7 @@ impl Report {
             false_letters: false_letters.value(),
             signers,
             confusions,
+            calibration,
         }
     }
 
@@ -170,6 +189,12 @@ impl Report {
             "\nshown as a letter though none was signed: {}",
             percent(self.false_letters)
         );
+        if let Some(error) = self.calibration.expected_error() {
+            let _ = writeln!(
+                text,
+                "expected calibration error: {error:.3} (how far confidence and accuracy are apart)"
+            );
+        }
         if !self.confusions.is_empty() {
             let most = self.confusions.iter().take(SHOWN_CONFUSIONS);
             let most: Vec<String> = most
@@ -222,6 +247,7 @@ mod tests {
                 None => Outcome::NoHand,
                 Some((label, shown)) => Outcome::Read {
                     label: label.into(),
+                    confidence: 0.9,
                     shown,
                 },
             })
