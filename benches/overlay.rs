@@ -43,6 +43,7 @@ fn screen(c: &mut Criterion) {
                     reading: Some(&reading),
                     guide: None,
                     mirror: true,
+                    stages: &[],
                     figures: Some(Figures {
                         camera_fps: 30.0 + f64::from(shown % 10) / 10.0,
                         infer: Duration::from_micros(6000 + u64::from(shown % 1000)),

@@ -68,6 +68,7 @@ fn main() -> Result<()> {
         reading: reading.as_ref().filter(|_| state != State::Plain),
         guide: Some(hand_box(width, height)).filter(|_| state != State::Plain),
         mirror: true,
+        stages: &[],
         figures: (state != State::Plain).then_some(Figures {
             camera_fps: 30.0,
             inference_fps: 30.0,

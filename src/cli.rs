@@ -6,11 +6,12 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::bench::{BenchArgs, bench};
 #[cfg(feature = "camera")]
 use crate::cameras::{CamerasArgs, cameras};
 use crate::eval::{EvalArgs, eval};
 use crate::predict::{PredictArgs, predict};
-use crate::watch::{WatchArgs, watch};
+use crate::watch::{WatchArgs, interruption, watch};
 
 /// Names the American Sign Language fingerspelling letters that somebody signs before a camera.
 ///
@@ -37,6 +38,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Measure how many letters of a labelled folder are read right, signer by signer.
     Eval(EvalArgs),
+    /// Measure what each stage takes: percentiles, rates and losses, without a window.
+    Bench(BenchArgs),
 }
 
 impl Cli {
@@ -51,6 +54,7 @@ impl Cli {
             Some(Command::Cameras(args)) => print(&cameras(&args)?),
             Some(Command::Predict(args)) => print(&predict(&args)?),
             Some(Command::Eval(args)) => print(&eval(&args)?),
+            Some(Command::Bench(args)) => print(&bench(&args, interruption()?)?),
             None => watch(&self.watch),
         }
     }

@@ -23,17 +23,20 @@
 //! - [`live`]: the threads, wired together.
 //! - [`files`]: files written whole or not at all.
 //! - [`predict`], [`eval`]: the commands that read picture files.
+//! - [`watch`], [`bench`]: the commands that watch a source; [`inputs`]: the options they share.
 //! - [`cli`]: the command line.
 //! - [`train`]: makes the models; what learns needs the feature `train`.
 //!
 //! Dependencies point one way: `frame` ◀ `source`, `recognize`, `overlay`, `sink` ◀ `live` ◀ `cli`.
 
+pub mod bench;
 #[cfg(feature = "camera")]
 pub mod cameras;
 pub mod cli;
 pub mod eval;
 pub mod files;
 pub mod frame;
+pub mod inputs;
 pub mod int8;
 pub mod live;
 pub mod machine;

@@ -112,6 +112,12 @@ impl Model {
         self.metadata.preprocessing.input_size
     }
 
+    /// Shares the work of large layers among `count` threads, the caller's own among them; 1 at
+    /// first. The results stay the same to the bit.
+    pub fn set_threads(&mut self, count: usize) {
+        self.engine.set_threads(count);
+    }
+
     /// Reads a crop of `input_size` x `input_size` RGB pixels and writes the probability of each
     /// label, 0 to 1 and together 1, to `out`.
     ///

@@ -5,19 +5,26 @@
 //! has the frame's capture time from the driver: exposure, the cable, the compositor and the
 //! panel are outside what is measured here.
 
-use std::collections::VecDeque;
-use std::fmt;
+pub mod file;
+mod meter;
+mod plot;
+mod report;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
 
 use crate::source::Losses;
+pub use report::{Dropped, Rates, Report, Setup, Stages, Times};
+
+use meter::Meter;
 
 /// What is timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
+    /// From a frame's capture until somebody began to decode it: the driver and waiting.
+    CaptureWait,
     /// A source's bytes into pixels.
     Decode,
     /// Finding or following the hand.
@@ -37,7 +44,8 @@ pub enum Stage {
 }
 
 /// Every stage with its name in reports, in a frame's order.
-const STAGES: [(Stage, &str); 8] = [
+const STAGES: [(Stage, &str); 9] = [
+    (Stage::CaptureWait, "capture_wait"),
     (Stage::Decode, "decode"),
     (Stage::Find, "find"),
     (Stage::Preprocess, "preprocess"),
@@ -73,9 +81,6 @@ pub enum Drop {
 /// Times are kept in microseconds up to a minute, exact to three digits.
 const LONGEST_US: u64 = 60_000_000;
 
-/// The span over which current rates are taken.
-const RECENT: Duration = Duration::from_secs(2);
-
 /// A handle on the figures of a running program; clones share them.
 #[derive(Debug, Clone)]
 pub struct Stats {
@@ -88,6 +93,8 @@ struct Inner {
     rates: [Meter; 3],
     losses: Losses,
     drops: [u64; 3],
+    /// Losses and drops at the last restart.
+    before: (Losses, [u64; 3]),
 }
 
 impl Default for Stats {
@@ -99,18 +106,23 @@ impl Default for Stats {
 impl Stats {
     /// Nothing measured yet.
     pub fn new() -> Self {
-        let histogram = || match Histogram::new_with_bounds(1, LONGEST_US, 3) {
-            Ok(histogram) => histogram,
-            Err(_) => unreachable!("the bounds are constant and valid"),
-        };
         Stats {
             inner: Arc::new(Mutex::new(Inner {
-                stages: std::array::from_fn(|_| histogram()),
-                rates: std::array::from_fn(|_| Meter::default()),
+                stages: histograms(),
+                rates: Default::default(),
                 losses: Losses::default(),
                 drops: [0; 3],
+                before: Default::default(),
             })),
         }
+    }
+
+    /// Forgets what was measured so far: a program's first frames say little about the others.
+    pub fn restart(&self) {
+        let mut inner = self.lock();
+        inner.stages = histograms();
+        inner.rates = Default::default();
+        inner.before = (inner.losses, inner.drops);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -154,10 +166,32 @@ impl Stats {
         inner.losses.replaced + inner.losses.damaged + inner.drops[Drop::Mailbox as usize]
     }
 
+    /// What each stage that ran took, with its name; in a frame's order.
+    pub fn stages(&self) -> Vec<(&'static str, Times)> {
+        let inner = self.lock();
+        let stages = STAGES.iter().zip(&inner.stages);
+        stages
+            .filter(|(_, histogram)| !histogram.is_empty())
+            .map(|((_, name), histogram)| (*name, Times::of(histogram)))
+            .collect()
+    }
+
+    /// What each stage that ran took, in microseconds, with its name; in a frame's order.
+    pub fn histograms(&self) -> Vec<(&'static str, Histogram<u64>)> {
+        let inner = self.lock();
+        let stages = STAGES.iter().zip(&inner.stages);
+        stages
+            .filter(|(_, histogram)| !histogram.is_empty())
+            .map(|((_, name), histogram)| (*name, histogram.clone()))
+            .collect()
+    }
+
     /// Sums up.
     pub fn report(&self, setup: Setup) -> Report {
         let inner = self.lock();
         let rate = |rate: Rate| inner.rates[rate as usize].mean_rate();
+        let (losses, drops) = inner.before;
+        let dropped = |place: Drop| inner.drops[place as usize] - drops[place as usize];
         Report {
             setup,
             frames: inner.rates[Rate::Source as usize].total,
@@ -168,219 +202,21 @@ impl Stats {
                 display: rate(Rate::Display),
             },
             dropped: Dropped {
-                mailbox: inner.losses.replaced + inner.drops[Drop::Mailbox as usize],
-                decode: inner.losses.damaged,
-                record: inner.drops[Drop::Record as usize],
-                display: inner.drops[Drop::Display as usize],
+                mailbox: inner.losses.replaced - losses.replaced + dropped(Drop::Mailbox),
+                decode: inner.losses.damaged - losses.damaged,
+                record: dropped(Drop::Record),
+                display: dropped(Drop::Display),
             },
         }
     }
 }
 
-/// How often something happens.
-#[derive(Debug, Default)]
-struct Meter {
-    total: u64,
-    first: Option<Instant>,
-    last: Option<Instant>,
-    recent: VecDeque<Instant>,
-}
-
-impl Meter {
-    fn count(&mut self, moment: Instant) {
-        self.total += 1;
-        self.first.get_or_insert(moment);
-        self.last = Some(moment);
-        self.recent.push_back(moment);
-        self.forget(moment);
-    }
-
-    fn forget(&mut self, now: Instant) {
-        while let Some(&oldest) = self.recent.front() {
-            if now.saturating_duration_since(oldest) <= RECENT {
-                break;
-            }
-            self.recent.pop_front();
-        }
-    }
-
-    fn recent_rate(&mut self, now: Instant) -> f64 {
-        self.forget(now);
-        match (self.recent.front(), self.recent.back()) {
-            (Some(&from), Some(&to)) => per_second(self.recent.len() as u64 - 1, to - from),
-            _ => 0.0,
-        }
-    }
-
-    fn mean_rate(&self) -> f64 {
-        match (self.first, self.last) {
-            (Some(from), Some(to)) => {
-                per_second(self.total - 1, to.saturating_duration_since(from))
-            }
-            _ => 0.0,
-        }
-    }
-}
-
-fn per_second(count: u64, span: Duration) -> f64 {
-    if count == 0 || span.is_zero() {
-        0.0
-    } else {
-        count as f64 / span.as_secs_f64()
-    }
-}
-
-/// What ran: figures of one machine or model say nothing about another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Setup {
-    /// The processor's name.
-    pub processor: String,
-    /// The instruction set that the network's kernels use.
-    pub isa: String,
-    /// Threads that the network runs on.
-    pub threads: usize,
-    /// The model's name.
-    pub model: String,
-}
-
-/// Figures of a run that has ended.
-#[derive(Debug, Clone, Serialize)]
-pub struct Report {
-    /// What ran.
-    #[serde(flatten)]
-    pub setup: Setup,
-    /// Frames that the source delivered.
-    pub frames: u64,
-    /// What each stage took.
-    pub stages: Stages,
-    /// Mean rates over the run.
-    pub fps: Rates,
-    /// Frames lost, by place.
-    pub dropped: Dropped,
-}
-
-/// What each stage took.
-#[derive(Debug, Clone)]
-pub struct Stages([Times; STAGES.len()]);
-
-impl Stages {
-    /// What one stage took.
-    pub fn get(&self, stage: Stage) -> &Times {
-        &self.0[stage as usize]
-    }
-
-    /// The stages that ran, with their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Times)> {
-        let names = STAGES.iter().map(|(_, name)| *name);
-        names.zip(&self.0).filter(|(_, times)| times.count > 0)
-    }
-}
-
-impl Serialize for Stages {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter())
-    }
-}
-
-/// What a stage took: percentiles, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Times {
-    /// Half were faster.
-    pub p50_ms: f64,
-    /// 95 of 100 were faster.
-    pub p95_ms: f64,
-    /// 99 of 100 were faster.
-    pub p99_ms: f64,
-    /// The slowest.
-    pub max_ms: f64,
-    /// How often it ran.
-    pub count: u64,
-}
-
-impl Times {
-    fn of(histogram: &Histogram<u64>) -> Self {
-        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
-        Times {
-            p50_ms: at(0.5),
-            p95_ms: at(0.95),
-            p99_ms: at(0.99),
-            max_ms: histogram.max() as f64 / 1000.0,
-            count: histogram.len(),
-        }
-    }
-}
-
-/// Mean rates over a run, per second; 0 for what did not run.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Rates {
-    /// Frames from the source.
-    pub source: f64,
-    /// Readings.
-    pub inference: f64,
-    /// Pictures shown.
-    pub display: f64,
-}
-
-/// Frames lost, by place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Dropped {
-    /// Replaced by newer ones before the recognizer took them.
-    pub mailbox: u64,
-    /// Too damaged to decode.
-    pub decode: u64,
-    /// Not recorded.
-    pub record: u64,
-    /// Replaced by newer ones before they were shown.
-    pub display: u64,
-}
-
-impl fmt::Display for Report {
-    /// A table for people.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Setup {
-            processor,
-            isa,
-            threads,
-            model,
-        } = &self.setup;
-        writeln!(f, "{processor}, {isa}, threads: {threads}, model: {model}")?;
-        let header = ["ms", "p50", "p95", "p99", "max", "count"];
-        let [name, p50, p95, p99, max, count] = header;
-        writeln!(f, "{name:<16}{p50:>9}{p95:>9}{p99:>9}{max:>9}{count:>9}")?;
-        for (name, times) in self.stages.iter() {
-            let Times {
-                p50_ms,
-                p95_ms,
-                p99_ms,
-                max_ms,
-                count,
-            } = times;
-            writeln!(
-                f,
-                "{name:<16}{p50_ms:>9.2}{p95_ms:>9.2}{p99_ms:>9.2}{max_ms:>9.2}{count:>9}"
-            )?;
-        }
-        let Rates {
-            source,
-            inference,
-            display,
-        } = self.fps;
-        writeln!(
-            f,
-            "frames {}; fps: source {source:.1}, inference {inference:.1}, display {display:.1}",
-            self.frames
-        )?;
-        let Dropped {
-            mailbox,
-            decode,
-            record,
-            display,
-        } = self.dropped;
-        write!(
-            f,
-            "lost: mailbox {mailbox}, decode {decode}, record {record}, display {display}"
-        )
-    }
+/// One for each stage.
+fn histograms() -> [Histogram<u64>; STAGES.len()] {
+    std::array::from_fn(|_| match Histogram::new_with_bounds(1, LONGEST_US, 3) {
+        Ok(histogram) => histogram,
+        Err(_) => unreachable!("the bounds are constant and valid"),
+    })
 }
 
 #[cfg(test)]
@@ -425,15 +261,19 @@ mod tests {
     }
 
     #[test]
-    fn the_current_rate_falls_to_zero_once_nothing_happens_any_more() {
-        let mut meter = Meter::default();
-        let start = Instant::now();
-        for at in 0..100 {
-            meter.count(start + Duration::from_millis(at * 10));
-        }
-        let end = start + Duration::from_millis(990);
-        assert!((meter.recent_rate(end) - 100.0).abs() < 1e-6);
-        assert_eq!(meter.recent_rate(end + RECENT * 2), 0.0);
+    fn after_a_restart_only_what_came_since_counts() {
+        let stats = Stats::new();
+        stats.time(Stage::Infer, Duration::from_millis(900));
+        stats.count(Rate::Source, Instant::now());
+        stats.set_dropped(Drop::Mailbox, 4);
+        stats.restart();
+        stats.time(Stage::Infer, Duration::from_millis(2));
+        stats.set_dropped(Drop::Mailbox, 5);
+        let report = stats.report(setup());
+        assert_eq!(report.frames, 0);
+        assert_eq!(report.stages.get(Stage::Infer).count, 1);
+        assert!(report.stages.get(Stage::Infer).max_ms < 3.0);
+        assert_eq!(report.dropped.mailbox, 1);
     }
 
     #[test]

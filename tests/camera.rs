@@ -162,6 +162,54 @@ fn a_camera_can_be_chosen_and_a_missing_one_is_an_error() {
 }
 
 #[test]
+fn a_camera_can_be_chosen_by_a_part_of_its_name() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let camera = camera.with("FAKECAM_INDEX", 2);
+    let colours = Colours::new();
+    let start = |name| {
+        camera.start(&[
+            "--camera",
+            name,
+            "--headless",
+            "--model",
+            &colours.1,
+            "--box",
+            BOX,
+        ])
+    };
+    assert_letters(&start("FAKE").readings(1), "A");
+    assert_letters(&start("2").readings(1), "A");
+    assert_one_error(start("Other"), &["Other", "Fake camera (cam:2)"]);
+}
+
+#[test]
+fn a_size_or_rate_that_the_camera_lacks_is_an_error_that_lists_what_it_has() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let size = format!("{WIDTH}x{HEIGHT}");
+    let colours = Colours::new();
+    let start = |option, value| {
+        camera.start(&[
+            option,
+            value,
+            "--headless",
+            "--model",
+            &colours.1,
+            "--box",
+            BOX,
+        ])
+    };
+    assert_letters(&start("--size", &size).readings(1), "A");
+    assert_letters(&start("--fps", "30").readings(1), "A");
+    let has = format!("MJPEG {size} at 30 fps");
+    assert_one_error(start("--size", "1920x1080"), &[&has]);
+    assert_one_error(start("--fps", "60"), &[&has]);
+}
+
+#[test]
 fn without_a_camera_the_error_says_what_else_can_be_watched() {
     let Some(none) = FakeCamera::none() else {
         return;

@@ -123,6 +123,46 @@ fn figures_are_written_where_asked_for() {
 }
 
 #[test]
+fn times_can_be_drawn() {
+    let scene = Scene::new(&[("1.png", RED), ("2.png", GREEN)]);
+    let plot = scene.folder.path().join("times.svg");
+    let plot = plot.to_str().unwrap();
+    let arguments = ["--headless", "--pace", "max", "--stats-plot", plot];
+    scene.watch(&scene.pictures(), &arguments).success();
+    let drawn = fs::read_to_string(plot).unwrap();
+    assert!(drawn.starts_with("<svg") && drawn.contains("infer"));
+}
+
+#[test]
+fn a_bench_measures_as_many_frames_as_asked_for_however_short_the_file() {
+    let scene = Scene::new(&[("1.png", RED), ("2.png", GREEN), ("3.png", RED)]);
+    let report: Value = {
+        let output = signcam()
+            .args(["bench", "--json", "--frames", "10", "--warmup", "4"])
+            .args(["--threads", "2", "--box", "0.3,0.3,0.4,0.4"])
+            .arg("--model")
+            .arg(&scene.model)
+            .arg("--source")
+            .arg(scene.pictures())
+            .assert()
+            .success()
+            .get_output()
+            .stdout
+            .clone();
+        serde_json::from_slice(&output).unwrap()
+    };
+    assert_eq!(report["frames"], 10);
+    assert_eq!(report["threads"], 2);
+    for stage in ["decode", "infer", "overlay", "blit", "age_at_present"] {
+        let count = report["stages"][stage]["count"].as_u64().unwrap();
+        // A reading or picture of the last frame before may still be under way.
+        assert!((10..=12).contains(&count), "{stage}: {count}");
+    }
+    assert_eq!(report["dropped"]["mailbox"], 0);
+    assert!(report["fps"]["inference"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
 fn sources_that_cannot_be_read_are_errors_that_name_them() {
     let scene = Scene::new(&[]);
     let headless = ["--headless"];

@@ -210,6 +210,9 @@ impl Delivery {
             self.stats.set_losses(self.source.losses());
             match event {
                 Event::Frame { frame, decode } => {
+                    let since = frame.captured.elapsed();
+                    self.stats
+                        .time(Stage::CaptureWait, since.saturating_sub(decode));
                     self.stats.time(Stage::Decode, decode);
                     self.stats.count(Rate::Source, frame.captured);
                     self.set_trouble(None);

@@ -10,7 +10,7 @@ use crate::frame::Frame;
 use crate::overlay::{Canvas, Figures, Overlay, Scene};
 use crate::recognize::Reading;
 use crate::sink::screen::{Action, KEYS, Recording, Screen};
-use crate::stats::{Drop as Lost, Rate, Stage, Stats};
+use crate::stats::{Drop as Lost, Rate, Stage, Stats, Times};
 
 /// How far a key press moves the guide box, as a share of the picture.
 const GUIDE_STEP: f32 = 0.02;
@@ -79,11 +79,14 @@ pub struct Viewer {
     mirror: bool,
     help: bool,
     show_figures: bool,
+    show_stages: bool,
     /// The box that the hand is put into, where there is one.
     guide: Option<SharedGuide>,
     readings: NewestReading,
     stats: Stats,
     figures: Figures,
+    /// What each stage took, while that is shown.
+    stages: Vec<(&'static str, Times)>,
     figures_at: Option<Instant>,
     last: Option<Last>,
     frames: u64,
@@ -129,10 +132,12 @@ impl Viewer {
             mirror: view.mirror,
             help: false,
             show_figures: true,
+            show_stages: false,
             guide,
             readings,
             stats,
             figures: Figures::default(),
+            stages: Vec::new(),
             figures_at: None,
             last: None,
             frames: 0,
@@ -239,6 +244,10 @@ impl Viewer {
                 Action::ToggleHelp => self.help = !self.help,
                 Action::ToggleMirror => self.mirror = !self.mirror,
                 Action::ToggleFigures => self.show_figures = !self.show_figures,
+                Action::ToggleStages => {
+                    self.show_stages = !self.show_stages;
+                    self.refresh_stages();
+                }
                 Action::MoveGuide(right, down) => self.move_guide(right, down),
                 Action::ResizeGuide(steps) => {
                     if let Some(guide) = &self.guide {
@@ -278,6 +287,7 @@ impl Viewer {
             guide: (self.guide.as_ref()).map(|guide| guide.get().rect(frame.width, frame.height)),
             mirror: self.mirror,
             figures: self.show_figures.then_some(self.figures),
+            stages: &self.stages,
             keys: &KEYS,
             help: self.help,
             hint: self.screen.is_some().then_some("h help · q quit"),
@@ -304,12 +314,20 @@ impl Viewer {
         Ok(())
     }
 
+    fn refresh_stages(&mut self) {
+        self.stages = match self.show_stages {
+            true => self.stats.stages(),
+            false => Vec::new(),
+        };
+    }
+
     fn refresh_figures(&mut self, frame: &Frame, reading: Option<&Reading>) {
         let now = Instant::now();
         if self.figures_at.is_some_and(|at| now - at < FIGURES_EVERY) {
             return;
         }
         self.figures_at = Some(now);
+        self.refresh_stages();
         self.figures = Figures {
             camera_fps: self.stats.current(Rate::Source),
             inference_fps: self.stats.current(Rate::Inference),

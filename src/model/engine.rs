@@ -61,6 +61,13 @@ impl Engine {
         }
     }
 
+    /// Shares the work of large layers among `count` threads; the stock runtime keeps to one.
+    pub(crate) fn set_threads(&mut self, count: usize) {
+        if let Engine::Int8(network) = self {
+            network.set_threads(count);
+        }
+    }
+
     /// Shape of each output, batch included.
     pub(crate) fn outputs(&self) -> Vec<Vec<usize>> {
         match self {

@@ -138,6 +138,11 @@ impl MapModel {
         self.metadata.threshold
     }
 
+    /// Shares the work of large layers among `count` threads, as [`super::Model::set_threads`].
+    pub fn set_threads(&mut self, count: usize) {
+        self.engine.set_threads(count);
+    }
+
     /// Shape of each output, batch included.
     pub fn outputs(&self) -> Vec<Vec<usize>> {
         self.engine.outputs()

@@ -3,13 +3,14 @@
 //! - `canvas`: pixels, rectangles, masks.
 //! - `text`: fonts and the glyph cache.
 //! - `scene`: the picture, the box, and what panels are made of.
-//! - `panels`: what the panels say.
+//! - `panels`: what the panels say; `latency`: the one with times of stages.
 //!
 //! Boxes come in fractions of the frame as the camera delivered it; where the picture is mirrored,
 //! they are mirrored with it, and text never is. Everything scales with the canvas, so that
 //! 640x480 and 1280x720 look alike.
 
 mod canvas;
+mod latency;
 mod panels;
 mod scene;
 mod text;
@@ -23,6 +24,7 @@ use anyhow::Result;
 
 use crate::frame::{Frame, Rect};
 use crate::recognize::Reading;
+use crate::stats::Times;
 
 pub use canvas::Canvas;
 
@@ -39,6 +41,8 @@ pub struct Scene<'a> {
     pub mirror: bool,
     /// Rates and times; `None` hides their panel.
     pub figures: Option<Figures>,
+    /// What each stage took so far, with its name; empty hides their panel.
+    pub stages: &'a [(&'static str, Times)],
     /// The keys and what they do, in the order they are listed.
     pub keys: &'a [(&'a str, &'a str)],
     /// Whether the list of keys is shown.

@@ -73,6 +73,7 @@ impl<'a, 'c> Painter<'a, 'c> {
         self.frame_box(placement);
         let card = self.reading();
         self.figures(card.y);
+        self.stages(card.y);
         self.recording();
         self.notice(card.right());
         if self.scene.help {

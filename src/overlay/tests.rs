@@ -38,6 +38,7 @@ fn plain(frame: &Frame) -> Scene<'_> {
         guide: None,
         mirror: false,
         figures: None,
+        stages: &[],
         keys: &KEYS,
         help: false,
         hint: None,
@@ -45,6 +46,15 @@ fn plain(frame: &Frame) -> Scene<'_> {
         recording: None,
     }
 }
+
+const STAGES: [(&str, Times); 2] = [("age_at_present", SLOW), ("decode", SLOW)];
+const SLOW: Times = Times {
+    p50_ms: 0.0,
+    p95_ms: f64::NAN,
+    p99_ms: 1e300,
+    max_ms: 60_000.0,
+    count: u64::MAX,
+};
 
 fn full<'a>(frame: &'a Frame, reading: &'a Reading) -> Scene<'a> {
     Scene {
@@ -57,6 +67,7 @@ fn full<'a>(frame: &'a Frame, reading: &'a Reading) -> Scene<'a> {
             frame_age: Duration::from_secs(3),
             ..Figures::default()
         }),
+        stages: &STAGES,
         help: true,
         hint: Some("h help"),
         message: Some("The camera was unplugged; plug it in again to go on signing letters."),

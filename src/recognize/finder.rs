@@ -92,6 +92,11 @@ impl Finder {
         })
     }
 
+    /// Shares the network's work among `count` threads, as [`crate::model::Model::set_threads`].
+    pub fn set_threads(&mut self, count: usize) {
+        self.model.set_threads(count);
+    }
+
     /// The score from which on something is taken for a hand, as the model's file says.
     pub fn threshold(&self) -> f32 {
         self.model.threshold()

@@ -1,6 +1,7 @@
 //! Where pictures and readings go.
 
 pub mod lines;
+pub mod null;
 #[cfg(feature = "record")]
 pub mod record;
 pub mod screen;

@@ -46,6 +46,8 @@ pub enum Action {
     ToggleMirror,
     /// Shows or hides rates and times.
     ToggleFigures,
+    /// Shows or hides what each stage took.
+    ToggleStages,
     /// Moves the guide box by steps, as seen on the screen: right and down.
     MoveGuide(f32, f32),
     /// Makes the guide box larger (by steps above 0) or smaller.
@@ -53,11 +55,12 @@ pub enum Action {
 }
 
 /// The keys and what they do, in words.
-pub const KEYS: [(&str, &str); 6] = [
+pub const KEYS: [(&str, &str); 7] = [
     ("q, Esc", "quit"),
     ("h", "show or hide this help"),
     ("m", "mirror"),
     ("f", "figures"),
+    ("l", "latency of each stage"),
     ("arrows", "move the box"),
     ("+ -", "resize the box"),
 ];

@@ -85,6 +85,7 @@ fn typed_action(typed: char) -> Option<Action> {
         'h' => Action::ToggleHelp,
         'm' => Action::ToggleMirror,
         'f' => Action::ToggleFigures,
+        'l' => Action::ToggleStages,
         '+' | '=' => Action::ResizeGuide(1.0),
         '-' | '_' => Action::ResizeGuide(-1.0),
         _ => return None,

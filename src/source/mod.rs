@@ -14,7 +14,7 @@ use anyhow::Result;
 
 use crate::frame::{Frame, FramePool};
 
-pub use origin::{Origin, open};
+pub use origin::{OpenOptions, Origin, Size, open};
 pub use pace::{Pace, Pacer};
 
 /// The largest side of a picture that is read, in pixels. What claims to be larger is damaged,

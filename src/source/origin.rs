@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 
+#[cfg(feature = "camera")]
+use super::camera::Choice;
 use super::pictures::Pictures;
 use super::{Pace, Source, video};
 use crate::picture::has_picture_name;
@@ -20,6 +22,8 @@ pub enum Origin {
     FirstCamera,
     /// The camera with this index.
     Camera(u32),
+    /// The camera whose name holds this.
+    NamedCamera(String),
     /// A folder of pictures, a picture, or a video.
     Path(PathBuf),
 }
@@ -42,29 +46,66 @@ impl fmt::Display for Origin {
         match self {
             Origin::FirstCamera => f.write_str("the first camera that works"),
             Origin::Camera(index) => write!(f, "cam:{index}"),
+            Origin::NamedCamera(part) => write!(f, "the camera {part:?}"),
             Origin::Path(path) => path.display().fmt(f),
         }
     }
 }
 
-/// Opens a source. `pace` is for files only.
+/// Width and height of pictures, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Pixels in a row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let sides = text.split_once('x').and_then(|(width, height)| {
+            let side = |text: &str| text.parse().ok().filter(|side| *side > 0);
+            Some((side(width)?, side(height)?))
+        });
+        let (width, height) = sides.ok_or("give width and height in pixels, like 640x480")?;
+        Ok(Size { width, height })
+    }
+}
+
+/// How a source shall deliver.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OpenOptions {
+    /// How fast files play; a camera has a rate of its own.
+    pub pace: Pace,
+    /// What a camera is asked for.
+    #[cfg(feature = "camera")]
+    pub wish: super::camera::Wish,
+}
+
+/// Opens a source.
 ///
 /// # Errors
 /// When there is no such file or folder, or it holds nothing that can be read. A camera's
 /// troubles show when its first frame is asked for.
-pub fn open(origin: &Origin, pace: Pace) -> Result<Box<dyn Source>> {
+pub fn open(origin: &Origin, options: &OpenOptions) -> Result<Box<dyn Source>> {
+    #[cfg(feature = "camera")]
+    let camera = |choice| Ok(super::camera::open(choice, options.wish));
     match origin {
         #[cfg(feature = "camera")]
-        Origin::FirstCamera => Ok(super::camera::open(super::camera::Choice::First)),
+        Origin::FirstCamera => camera(Choice::First),
         #[cfg(feature = "camera")]
-        Origin::Camera(index) => Ok(super::camera::open(super::camera::Choice::Index(*index))),
+        Origin::Camera(index) => camera(Choice::Index(*index)),
+        #[cfg(feature = "camera")]
+        Origin::NamedCamera(part) => camera(Choice::Named(part.clone())),
         #[cfg(not(feature = "camera"))]
-        Origin::FirstCamera | Origin::Camera(_) => {
+        Origin::FirstCamera | Origin::Camera(_) | Origin::NamedCamera(_) => {
             anyhow::bail!(
                 "this build of signcam reads no cameras: give pictures with --source PATH"
             )
         }
-        Origin::Path(path) => open_path(path, pace),
+        Origin::Path(path) => open_path(path, options.pace),
     }
 }
 
@@ -89,5 +130,17 @@ mod tests {
         assert_eq!(origin("cam:2"), Origin::Camera(2));
         assert_eq!(origin("./cam:2"), Origin::Path("./cam:2".into()));
         assert_eq!(origin("hands"), Origin::Path("hands".into()));
+    }
+
+    #[test]
+    fn a_size_is_two_numbers_of_pixels() {
+        let size = Size {
+            width: 1280,
+            height: 720,
+        };
+        assert_eq!("1280x720".parse(), Ok(size));
+        for wrong in ["1280", "0x480", "640x", "640x-1", "640 x 480", "axb"] {
+            assert!(wrong.parse::<Size>().is_err(), "{wrong}");
+        }
     }
 }

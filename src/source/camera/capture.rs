@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::driver::{CameraError, Device, Driver, Stream};
-use super::formats::{Format, ranked};
+use super::formats::{Format, Wish, choose};
 use crate::mailbox::{self, Empty, mailbox};
 
 /// How long a camera may take to close before it is left behind.
@@ -45,11 +45,11 @@ pub(super) struct Capture<B> {
 
 impl<B: Send + 'static> Capture<B> {
     /// Starts a thread that opens the camera with the first of its formats that works, the best
-    /// one first, and delivers until it is dropped or the camera fails.
+    /// one of those wished for first, and delivers until it is dropped or the camera fails.
     ///
     /// # Errors
     /// When the operating system gives no thread.
-    pub fn start<D>(driver: Arc<D>, device: Device) -> Result<Self>
+    pub fn start<D>(driver: Arc<D>, device: Device, wish: Wish) -> Result<Self>
     where
         D: Driver,
         D::Stream: Stream<Buffer = B>,
@@ -58,7 +58,7 @@ impl<B: Send + 'static> Capture<B> {
         let stop = Arc::new(AtomicBool::new(false));
         let thread = thread::Builder::new().name("capture".into()).spawn({
             let (device, stop) = (device.clone(), Arc::clone(&stop));
-            move || capture(&*driver, &device, &sender, &stop)
+            move || capture(&*driver, &device, &wish, &sender, &stop)
         });
         Ok(Capture {
             device,
@@ -112,16 +112,17 @@ impl<B> Drop for Capture<B> {
 fn capture<D: Driver>(
     driver: &D,
     device: &Device,
+    wish: &Wish,
     sender: &mailbox::Sender<Raw<<D::Stream as Stream>::Buffer>>,
     stop: &AtomicBool,
 ) -> CameraError {
     let formats = match driver.formats(device) {
-        Ok(formats) => ranked(&formats),
+        Ok(formats) => match choose(&formats, wish) {
+            Ok(formats) => formats,
+            Err(why) => return CameraError::Failed(why),
+        },
         Err(error) => return error,
     };
-    if formats.is_empty() {
-        return CameraError::Failed("it offers no picture format that signcam can read".into());
-    }
     let mut refusals = Vec::new();
     for format in formats.iter().take(MOST_FORMATS) {
         if stop.load(Ordering::Acquire) {

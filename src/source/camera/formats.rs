@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::source::Size;
+
 /// How a camera codes its pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -85,6 +87,48 @@ const FLUENT_FPS: f64 = 25.0;
 
 /// The rate to prefer among fluent ones.
 const WANTED_FPS: f64 = 30.0;
+
+/// What somebody asks of a camera's pictures; what is left open is chosen by [`ranked`].
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Wish {
+    /// Exactly this size.
+    pub size: Option<Size>,
+    /// This many frames a second, give or take one in a hundred: 30 stands for 29.97, too.
+    pub fps: Option<f64>,
+}
+
+impl Wish {
+    /// Whether a format is what was asked for.
+    pub fn allows(&self, format: &Format) -> bool {
+        let size = Size {
+            width: format.width,
+            height: format.height,
+        };
+        self.size.is_none_or(|wanted| wanted == size)
+            && (self.fps).is_none_or(|wanted| (format.fps / wanted - 1.0).abs() <= 0.01)
+    }
+}
+
+/// Those of a camera's formats that were asked for, in the order in which to try them.
+///
+/// # Errors
+/// When there is none: what the camera has instead.
+pub fn choose(formats: &[Format], wish: &Wish) -> Result<Vec<Format>, String> {
+    if formats.is_empty() {
+        return Err("it offers no picture format that signcam can read".into());
+    }
+    let allowed: Vec<Format> = (formats.iter().copied())
+        .filter(|format| wish.allows(format))
+        .collect();
+    if allowed.is_empty() {
+        let all: Vec<String> = ranked(formats).iter().map(Format::to_string).collect();
+        return Err(format!(
+            "it has no format of the size and rate asked for; choose one of\n    {}",
+            all.join("\n    ")
+        ));
+    }
+    Ok(ranked(&allowed))
+}
 
 /// The formats in the order in which to try them.
 ///
@@ -181,6 +225,29 @@ mod tests {
             format(Encoding::Yuyv, 1280, 960, 15.0),
         ];
         assert_eq!(ranked(&slow)[0].fps, 15.0);
+    }
+
+    #[test]
+    fn what_was_asked_for_is_chosen_and_nothing_else() {
+        let formats = [
+            format(Encoding::Yuyv, 640, 480, 30.0),
+            format(Encoding::Mjpeg, 1280, 720, 30000.0 / 1001.0),
+            format(Encoding::Mjpeg, 1280, 720, 60.0),
+        ];
+        let size = Some(Size {
+            width: 1280,
+            height: 720,
+        });
+        let chosen = |size, fps| choose(&formats, &Wish { size, fps });
+        let rates =
+            |formats: Vec<Format>| formats.iter().map(|f| f.fps.round()).collect::<Vec<_>>();
+        assert_eq!(chosen(None, None).unwrap()[0].width, 640);
+        assert_eq!(rates(chosen(size, None).unwrap()), [30.0, 60.0]);
+        assert_eq!(rates(chosen(size, Some(30.0)).unwrap()), [30.0]);
+        assert_eq!(chosen(None, Some(60.0)).unwrap()[0].width, 1280);
+        let error = chosen(size, Some(25.0)).unwrap_err();
+        assert!(error.contains("YUYV 640x480 at 30 fps"), "{error}");
+        assert!(error.contains("29.97"), "{error}");
     }
 
     #[test]

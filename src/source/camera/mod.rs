@@ -13,6 +13,7 @@ mod native;
 mod tests;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ use super::{Event, Losses, Source};
 use crate::frame::FramePool;
 
 pub use self::driver::Device;
-pub use self::formats::{Encoding, Format};
+pub use self::formats::{Encoding, Format, Wish};
 
 /// The longest that [`Source::next`] waits.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
@@ -42,17 +43,44 @@ const STALL: Duration = Duration::from_millis(900);
 const RETRY: Duration = Duration::from_millis(500);
 
 /// Which camera to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
     /// The first one that opens and gives a picture.
     First,
     /// The one with this index.
     Index(u32),
+    /// The first one that works of those whose name holds this, in capitals or not.
+    Named(String),
 }
 
-/// A source that reads a camera. It is opened by the first call of [`Source::next`].
-pub fn open(choice: Choice) -> Box<dyn Source> {
-    Box::new(CameraSource::new(Native, choice))
+impl Choice {
+    /// Whether a camera is one of those meant.
+    fn allows(&self, device: &Device) -> bool {
+        match self {
+            Choice::First => true,
+            Choice::Index(index) => device.index == *index,
+            Choice::Named(part) => {
+                let name = device.name.to_lowercase();
+                name.contains(&part.to_lowercase())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Choice::First => f.write_str("camera"),
+            Choice::Index(index) => write!(f, "cam:{index}"),
+            Choice::Named(part) => write!(f, "camera named {part:?}"),
+        }
+    }
+}
+
+/// A source that reads a camera with one of the formats wished for. It is opened by the first call
+/// of [`Source::next`].
+pub fn open(choice: Choice, wish: Wish) -> Box<dyn Source> {
+    Box::new(CameraSource::new(Native, choice, wish))
 }
 
 /// A camera with what it can deliver.
@@ -96,6 +124,7 @@ type Buffer<D> = <<D as Driver>::Stream as Stream>::Buffer;
 struct CameraSource<D: Driver> {
     driver: Arc<D>,
     choice: Choice,
+    wish: Wish,
     name: String,
     state: State<Buffer<D>>,
     /// Sequence number of the next picture: goes on counting when a camera is opened again.
@@ -140,10 +169,11 @@ struct Running<B> {
 }
 
 impl<D: Driver> CameraSource<D> {
-    fn new(driver: D, choice: Choice) -> Self {
+    fn new(driver: D, choice: Choice, wish: Wish) -> Self {
         CameraSource {
             driver: Arc::new(driver),
             choice,
+            wish,
             name: "camera".into(),
             state: State::Start,
             next_seq: 0,
@@ -158,23 +188,21 @@ impl<D: Driver> CameraSource<D> {
             .driver
             .devices()
             .map_err(|error| anyhow!("cannot use cameras: {error}"))?;
-        match self.choice {
-            Choice::First if devices.is_empty() => bail!(
-                "no camera found: plug one in, or give pictures or a video with --source PATH"
+        if devices.is_empty() && self.choice == Choice::First {
+            bail!("no camera found: plug one in, or give pictures or a video with --source PATH");
+        }
+        let there: Vec<_> = devices.iter().map(Device::to_string).collect();
+        let meant: VecDeque<_> = (devices.into_iter())
+            .filter(|device| self.choice.allows(device))
+            .collect();
+        match (meant.is_empty(), there.is_empty()) {
+            (false, _) => Ok(meant),
+            (true, true) => bail!("there is no {}, nor any camera", self.choice),
+            (true, false) => bail!(
+                "there is no {}: choose one of {}",
+                self.choice,
+                there.join(", ")
             ),
-            Choice::First => Ok(devices.into()),
-            Choice::Index(index) => {
-                let there: Vec<_> = devices.iter().map(Device::to_string).collect();
-                let chosen = devices.into_iter().find(|device| device.index == index);
-                match chosen {
-                    Some(device) => Ok([device].into()),
-                    None if there.is_empty() => bail!("there is no cam:{index}, nor any camera"),
-                    None => bail!(
-                        "there is no cam:{index}: choose one of {}",
-                        there.join(", ")
-                    ),
-                }
-            }
         }
     }
 
@@ -187,7 +215,7 @@ impl<D: Driver> CameraSource<D> {
             let Some(device) = opening.candidates.pop_front() else {
                 return self.give_up_opening();
             };
-            opening.current = Some(Capture::start(Arc::clone(&self.driver), device)?);
+            opening.current = Some(Capture::start(Arc::clone(&self.driver), device, self.wish)?);
             return Ok(None);
         };
         let why = match capture.take(LONGEST_WAIT) {
@@ -236,9 +264,9 @@ impl<D: Driver> CameraSource<D> {
                 .iter()
                 .map(|(device, why)| format!("{device}: {why}"))
                 .collect();
-            match self.choice {
-                Choice::First => bail!("no camera works:\n  {}", tried.join("\n  ")),
-                Choice::Index(_) => bail!("cannot use the camera {}", tried.join("")),
+            match &tried[..] {
+                [one] if self.choice != Choice::First => bail!("cannot use the camera {one}"),
+                _ => bail!("no camera works:\n  {}", tried.join("\n  ")),
             }
         };
         self.state = State::Lost {

@@ -124,7 +124,7 @@ fn pictures(count: usize) -> Opening {
 }
 
 fn source(fake: Fake, choice: Choice) -> CameraSource<Fake> {
-    CameraSource::new(fake, choice)
+    CameraSource::new(fake, choice, Wish::default())
 }
 
 /// The next frame's sequence number, and what was said while waiting for it.
