@@ -19,10 +19,10 @@ use crate::train::store::PictureStore;
 
 /// Shares of training pictures that are whole frames and close hands; of the rest most are parts
 /// of frames beside the hand, some have the hand covered, some are drawn.
-const FRAMES: f32 = 0.52;
-const HANDS: f32 = 0.26;
-const BESIDE: f32 = 0.11;
-const COVERED: f32 = 0.07;
+const FRAMES: f32 = 0.45;
+const HANDS: f32 = 0.22;
+const BESIDE: f32 = 0.18;
+const COVERED: f32 = 0.1;
 
 /// Chance that of a frame only a part around the hand is used, so that frames of any proportions
 /// are seen.

@@ -62,7 +62,7 @@ pub struct HandArgs {
     )]
     pub backbone: PathBuf,
     /// Batches to learn from
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 3000)]
     pub steps: usize,
     /// Pictures that are learned from at once
     #[arg(long, value_name = "N", default_value_t = 24)]
