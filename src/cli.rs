@@ -10,6 +10,8 @@ use crate::bench::{BenchArgs, bench};
 #[cfg(feature = "camera")]
 use crate::cameras::{CamerasArgs, cameras};
 use crate::eval::{EvalArgs, eval};
+#[cfg(all(feature = "camera", feature = "window"))]
+use crate::latency::{LatencyArgs, latency};
 use crate::predict::{PredictArgs, predict};
 use crate::watch::{WatchArgs, interruption, watch};
 
@@ -40,6 +42,9 @@ pub enum Command {
     Eval(EvalArgs),
     /// Measure what each stage takes: percentiles, rates and losses, without a window.
     Bench(BenchArgs),
+    /// Measure from glass to glass: the window blinks, and the camera watches it.
+    #[cfg(all(feature = "camera", feature = "window"))]
+    Latency(LatencyArgs),
 }
 
 impl Cli {
@@ -55,6 +60,8 @@ impl Cli {
             Some(Command::Predict(args)) => print(&predict(&args)?),
             Some(Command::Eval(args)) => print(&eval(&args)?),
             Some(Command::Bench(args)) => print(&bench(&args, interruption()?)?),
+            #[cfg(all(feature = "camera", feature = "window"))]
+            Some(Command::Latency(args)) => print(&latency(&args, &*interruption()?)?),
             None => watch(&self.watch),
         }
     }

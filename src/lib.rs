@@ -24,6 +24,7 @@
 //! - [`files`]: files written whole or not at all.
 //! - [`predict`], [`eval`]: the commands that read picture files.
 //! - [`watch`], [`bench`]: the commands that watch a source; [`inputs`]: the options they share.
+//! - `latency` (features `camera` and `window`): from the screen through the camera to the program.
 //! - [`cli`]: the command line.
 //! - [`train`]: makes the models; what learns needs the feature `train`.
 //!
@@ -38,6 +39,8 @@ pub mod files;
 pub mod frame;
 pub mod inputs;
 pub mod int8;
+#[cfg(all(feature = "camera", feature = "window"))]
+pub mod latency;
 pub mod live;
 pub mod machine;
 pub mod mailbox;

@@ -282,8 +282,11 @@ impl ReadingLoop {
                 .with_context(|| format!("cannot read frame {}", frame.seq))?;
             drop(frame);
             self.stats.time(Stage::Find, reading.times.find);
-            self.stats.time(Stage::Preprocess, reading.times.preprocess);
-            self.stats.time(Stage::Infer, reading.times.infer);
+            // Without a hand there was nothing to read.
+            if reading.hand.is_some() {
+                self.stats.time(Stage::Preprocess, reading.times.preprocess);
+                self.stats.time(Stage::Infer, reading.times.infer);
+            }
             self.stats.count(Rate::Inference, Instant::now());
             if !(self.readings)(reading)? {
                 self.stop.store(true, Ordering::Release);

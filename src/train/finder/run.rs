@@ -31,10 +31,10 @@ const FROZEN: usize = 4;
 const RATES: (f64, f64) = (7.5e-4, 2.5e-3);
 
 /// The score from which on a file that is written here takes something for a hand.
-const THRESHOLD: f32 = 0.35;
+const THRESHOLD: f32 = 0.44;
 
 /// Scores at which a report says what would be found.
-const SCORES: [f32; 6] = [0.2, 0.3, 0.35, 0.4, 0.5, 0.6];
+const SCORES: [f32; 8] = [0.2, 0.3, 0.35, 0.4, 0.42, 0.44, 0.46, 0.5];
 
 /// Training frames from whose activations the int8 scales are taken.
 const CALIBRATION: usize = 256;
