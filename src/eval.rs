@@ -20,7 +20,7 @@ use crate::frame::Rect;
 use crate::model::{Model, NOTHING};
 use crate::picture::Picture;
 use crate::recognize::THRESHOLD;
-use crate::recognize::finder::Finder;
+use crate::recognize::finder::{Finder, Found};
 use crate::recognize::letter::LetterReader;
 use boxes::Boxes;
 use folder::{Labelled, labelled_pictures};
@@ -158,19 +158,22 @@ fn read(
         height,
         pixels,
     } = Picture::decode(path)?;
-    let hand = match hand {
-        Hand::None => return Ok(Outcome::NoHand),
-        Hand::At(hand) => hand,
-        Hand::Whole => reader.whole(width, height),
-        Hand::Unknown => match finder.hand(&pixels, width, height)? {
-            Some(hand) => hand,
-            None => return Ok(Outcome::NoHand),
-        },
+    let found = match hand {
+        Hand::None => None,
+        Hand::At(hand) => Some(Found::certain(hand)),
+        Hand::Whole => Some(Found::certain(reader.whole(width, height))),
+        Hand::Unknown => finder.hand(&pixels, width, height)?,
+    };
+    let Some(found) = found else {
+        return Ok(Outcome::NoHand);
     };
     let scores = reader
-        .read(&pixels, width, height, hand)
+        .read(&pixels, width, height, found.hand)
         .with_context(|| format!("cannot read a letter from {}", path.display()))?;
     let (label, confidence) = scores.best();
+    if !found.is_hand(label) {
+        return Ok(Outcome::NoHand);
+    }
     Ok(Outcome::Read {
         label: label.to_string(),
         confidence,

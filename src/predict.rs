@@ -11,7 +11,7 @@ use crate::frame::Rect;
 use crate::model::Model;
 use crate::picture::Picture;
 use crate::recognize::THRESHOLD;
-use crate::recognize::finder::Finder;
+use crate::recognize::finder::{Finder, Found};
 use crate::recognize::letter::LetterReader;
 
 /// Width of the bar of a probability of 1, in characters.
@@ -81,22 +81,27 @@ fn read<'a>(
 ) -> Result<Prediction<'a>> {
     let picture = Picture::decode(path)?;
     let (width, height) = (picture.width, picture.height);
-    let hand = match hand {
-        Some(hand) => Some(hand),
+    let found = match hand {
+        Some(hand) => Some(Found::certain(hand)),
         None => finder.hand(&picture.pixels, width, height)?,
     };
-    let Some(hand) = hand else {
-        return Ok(Prediction {
-            path,
-            letter: None,
-            confidence: 0.0,
-            hand: None,
-            probabilities: Vec::new(),
-        });
+    let without_hand = Prediction {
+        path,
+        letter: None,
+        confidence: 0.0,
+        hand: None,
+        probabilities: Vec::new(),
     };
+    let Some(found) = found else {
+        return Ok(without_hand);
+    };
+    let hand = found.hand;
     let scores = reader
         .read(&picture.pixels, width, height, hand)
         .with_context(|| format!("cannot read a letter from {}", path.display()))?;
+    if !found.is_hand(scores.best().0) {
+        return Ok(without_hand);
+    }
     let top = scores.top(usize::MAX);
     Ok(Prediction {
         path,

@@ -308,6 +308,79 @@ fn a_camera_that_is_plugged_in_again_is_read_again() {
 }
 
 #[test]
+#[cfg(feature = "record")]
+fn a_recording_goes_on_after_the_camera_was_unplugged() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let camera = camera.with("FAKECAM_UNPLUG_AFTER", 5);
+    let camera = camera.with("FAKECAM_REPLUG_MS", 300);
+    let colours = Colours::new();
+    let file = colours.0.path().join("demo.mp4");
+    let file = file.to_str().unwrap();
+    let mut running = camera.start(&[
+        "--headless",
+        "--model",
+        &colours.1,
+        "--box",
+        BOX,
+        "--record",
+        file,
+    ]);
+    running.readings(15);
+    running.signal("INT");
+    let (status, said) = running.end();
+    assert!(status.success(), "{said}");
+    let video = std::fs::read(file).unwrap();
+    let video = re_mp4::Mp4::read_bytes(&video).unwrap();
+    let track = video.tracks().values().next().unwrap();
+    assert!(track.samples.len() >= 10, "{said}");
+}
+
+#[test]
+fn the_rate_of_a_camera_that_slows_down_in_low_light_is_the_one_measured() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let camera = camera.with("FAKECAM_SLOW_AFTER", 1);
+    let colours = Colours::new();
+    let stats = colours.0.path().join("stats.json");
+    let mut running = camera.start(&[
+        "--headless",
+        "--model",
+        &colours.1,
+        "--box",
+        BOX,
+        "--stats",
+        stats.to_str().unwrap(),
+    ]);
+    running.readings(8);
+    running.signal("INT");
+    let (status, said) = running.end();
+    assert!(status.success(), "{said}");
+    let stats: Value = serde_json::from_slice(&std::fs::read(stats).unwrap()).unwrap();
+    // It promised 30 and delivers 7.5.
+    let fps = stats["fps"]["source"].as_f64().unwrap();
+    assert!((5.0..12.0).contains(&fps), "{fps}");
+}
+
+#[test]
+fn a_camera_whose_only_rate_is_no_whole_number_is_read() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let camera = camera.with("FAKECAM_FPS", "30000/1001");
+    let colours = Colours::new();
+    let readings = colours.watch(&camera).readings(12);
+    assert_letters(&readings, "A");
+    for pair in readings.windows(2) {
+        let apart = pair[1]["t_ms"].as_f64().unwrap() - pair[0]["t_ms"].as_f64().unwrap();
+        let frames = (seq(&pair[1]) - seq(&pair[0])) as f64;
+        assert!((apart - frames * 1001.0 / 30.0).abs() < 2.0, "{apart}");
+    }
+}
+
+#[test]
 fn a_camera_with_input_output_errors_is_started_again() {
     let Some(camera) = FakeCamera::seeing(RED) else {
         return;

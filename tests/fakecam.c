@@ -20,6 +20,7 @@
  *     FAKECAM_LEFT_FPS=25/2     the rate at which another program left it
  *     FAKECAM_CORRUPT_EVERY=N   each Nth picture is damaged
  *     FAKECAM_STALL_AFTER=N     no more pictures after N
+ *     FAKECAM_SLOW_AFTER=N      after N pictures only every fourth comes, as from a camera in a dim room
  *     FAKECAM_EIO_AFTER=N       after N pictures input/output errors until it is started again
  *     FAKECAM_UNPLUG_AFTER=N    it is gone after N pictures
  *     FAKECAM_REPLUG_MS=N       and back after so many milliseconds, for good
@@ -70,7 +71,7 @@ static struct {
     unsigned width, height;
     struct v4l2_fract interval, left_interval;
     int index, metadata, open_error, busy;
-    long corrupt_every, stall_after, eio_after, unplug_after, replug_ms;
+    long corrupt_every, stall_after, slow_after, eio_after, unplug_after, replug_ms;
     struct payload frames[MAX_FRAMES];
     int frame_count;
     size_t buffer_size;
@@ -154,6 +155,7 @@ static void configure(void)
     config.busy = number("FAKECAM_BUSY", 0);
     config.corrupt_every = number("FAKECAM_CORRUPT_EVERY", 0);
     config.stall_after = number("FAKECAM_STALL_AFTER", -1);
+    config.slow_after = number("FAKECAM_SLOW_AFTER", -1);
     config.eio_after = number("FAKECAM_EIO_AFTER", -1);
     config.unplug_after = number("FAKECAM_UNPLUG_AFTER", -1);
     config.replug_ms = number("FAKECAM_REPLUG_MS", -1);
@@ -214,6 +216,8 @@ static void damage(struct buffer *buffer)
 static int produce(long sequence, struct timespec now)
 {
     if (config.stall_after >= 0 && sequence >= config.stall_after)
+        return 1;
+    if (config.slow_after >= 0 && sequence >= config.slow_after && sequence % 4)
         return 1;
     if (config.unplug_after >= 0 && sequence >= config.unplug_after && !was_unplugged) {
         gone = was_unplugged = 1;

@@ -26,7 +26,7 @@ const RANDOM_MORE: Duration = Duration::from_millis(400);
 /// A change that is not seen within this is lost.
 const LOST_AFTER: Duration = Duration::from_secs(2);
 
-/// Lost changes, one after the other, with which the measurement ends.
+/// Lost changes with which the measurement ends.
 const MOST_LOST: usize = 3;
 
 /// How changes are timed.
@@ -196,7 +196,9 @@ impl Blink {
                     self.change();
                 }
             }
-            Phase::Learning { .. } if now >= self.next => self.change(),
+            Phase::Learning { changes, .. } if *changes < LEARN_CHANGES && now >= self.next => {
+                self.change();
+            }
             _ => {}
         }
         Ok(())
@@ -221,14 +223,15 @@ impl Blink {
                 if *changes > 0 && since >= LEARN_AFTER {
                     learning.add(grid, self.colour);
                 }
-                if *changes >= LEARN_CHANGES {
+                // Not before the last colour was surely seen: a loop that starts with changes still
+                // on their way would go on at a multiple of its rate.
+                if *changes >= LEARN_CHANGES && since >= LEARN_EVERY {
                     let sight = learning.finish(grid)?;
                     self.share = sight.share();
                     self.phase = Phase::Measuring {
                         schedule: Schedule::Loop,
                         sight,
                     };
-                    // The colour that was learned last has long been seen.
                     self.shown = Some(Shown {
                         seen: true,
                         ..shown
@@ -243,7 +246,6 @@ impl Blink {
                 if shown.seen {
                     sight.follow(grid, self.colour);
                 } else {
-                    self.lost = 0;
                     let trips = match schedule {
                         Schedule::Loop => &mut self.in_loop,
                         Schedule::Random => &mut self.at_random,

@@ -282,8 +282,8 @@ impl ReadingLoop {
                 .with_context(|| format!("cannot read frame {}", frame.seq))?;
             drop(frame);
             self.stats.time(Stage::Find, reading.times.find);
-            // Without a hand there was nothing to read.
-            if reading.hand.is_some() {
+            // Where no hand was found there was nothing to read.
+            if !reading.times.infer.is_zero() {
                 self.stats.time(Stage::Preprocess, reading.times.preprocess);
                 self.stats.time(Stage::Infer, reading.times.infer);
             }

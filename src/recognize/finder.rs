@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::crop::Cropper;
 use crate::frame::{Rect, Square};
-use crate::model::MapModel;
+use crate::model::{MapModel, NOTHING};
 
 /// Pixels of the network's input in a cell, along each side.
 pub const CELL: usize = 16;
@@ -33,6 +33,23 @@ pub struct Found {
     pub hand: Rect,
     /// How likely it is a hand, 0 to 1.
     pub score: f32,
+}
+
+/// From this score on something is taken for a hand whatever the letter network makes of it.
+const SURE: f32 = 0.5;
+
+impl Found {
+    /// A hand that somebody else found.
+    pub fn certain(hand: Rect) -> Self {
+        Found { hand, score: 1.0 }
+    }
+
+    /// Whether it is a hand after all, now that the letter network has read `label` there. Two
+    /// networks that doubt are right more often than one: what the finder is not sure of and the
+    /// letter network takes for no letter is a chair or an ear, mostly.
+    pub fn is_hand(&self, label: &str) -> bool {
+        self.score >= SURE || label != NOTHING
+    }
 }
 
 /// The part of a frame of `width` x `height` pixels that the network sees: all of it, in a square
@@ -102,14 +119,13 @@ impl Finder {
         self.model.threshold()
     }
 
-    /// The box of the hand in a single picture of `height * width` RGB pixels, where one is likely
-    /// enough.
+    /// The hand in a single picture of `height * width` RGB pixels, where one is likely enough.
     ///
     /// # Errors
     /// As [`Finder::find`].
-    pub fn hand(&mut self, pixels: &[u8], width: usize, height: usize) -> Result<Option<Rect>> {
+    pub fn hand(&mut self, pixels: &[u8], width: usize, height: usize) -> Result<Option<Found>> {
         let found = self.find(pixels, width, height, None)?;
-        Ok((found.score >= self.threshold()).then_some(found.hand))
+        Ok((found.score >= self.threshold()).then_some(found))
     }
 
     /// The likeliest hand in a frame of `height * width` RGB pixels, however unlikely; of two, the
@@ -220,6 +236,16 @@ mod tests {
             }
         );
         assert!((found.score - 0.881).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_doubtful_find_is_a_hand_only_if_it_is_read_as_a_letter() {
+        let found = |score| Found {
+            hand: Rect::FULL,
+            score,
+        };
+        assert!(found(0.9).is_hand(NOTHING) && found(0.9).is_hand("A"));
+        assert!(!found(0.35).is_hand(NOTHING) && found(0.35).is_hand("A"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::finder::Finder;
+use super::finder::{Finder, Found};
 use crate::frame::{Frame, Rect};
 
 /// A hand that is followed is kept down to this share of the score that a new one needs.
@@ -61,11 +61,11 @@ impl Tracker {
         }
     }
 
-    /// The hand's box in a frame; `None` where none is found.
+    /// The hand in a frame, its box kept steady; `None` where none is found.
     ///
     /// # Errors
     /// When the network fails.
-    pub fn follow(&mut self, frame: &Frame) -> Result<Option<Rect>> {
+    pub fn follow(&mut self, frame: &Frame) -> Result<Option<Found>> {
         if !self.follows {
             self.track = Track::default();
         }
@@ -79,9 +79,9 @@ impl Tracker {
             Some(_) => threshold * KEEP,
             None => threshold,
         };
-        let found = (found.score >= threshold).then_some(found.hand);
-        self.track.update(found, elapsed);
-        Ok(self.track.hand)
+        let hand = (found.score >= threshold).then_some(found.hand);
+        self.track.update(hand, elapsed);
+        Ok(self.track.hand.map(|hand| Found { hand, ..found }))
     }
 }
 

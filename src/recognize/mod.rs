@@ -13,6 +13,7 @@ use anyhow::Result;
 
 use crate::frame::{Frame, Rect};
 use crate::model::{Model, NOTHING};
+use finder::Found;
 use hand::Tracker;
 use letter::{LetterReader, Scores};
 use steady::{Steady, Steadying};
@@ -128,7 +129,7 @@ impl Recognizer {
     /// When the network fails.
     pub fn read(&mut self, frame: &Frame) -> Result<Reading> {
         let start = Instant::now();
-        let hand = self.find(frame)?;
+        let found = self.find(frame)?;
         let find = start.elapsed();
         let mut reading = Reading {
             seq: frame.seq,
@@ -137,18 +138,21 @@ impl Recognizer {
             letter: None,
             confidence: 0.0,
             top: Vec::new(),
-            hand,
+            hand: None,
             times: ReadingTimes {
                 find,
                 ..ReadingTimes::default()
             },
         };
-        if let Some(hand) = hand {
+        if let Some(found) = found {
             let threshold = self.options.threshold;
-            let scores = self.read_at(&frame.pixels, frame.width, frame.height, hand)?;
-            reading.letter = scores.letter(threshold).map(Arc::clone);
-            reading.confidence = scores.best().1;
-            reading.top = scores.top(TOP);
+            let scores = self.read_at(&frame.pixels, frame.width, frame.height, found.hand)?;
+            if found.is_hand(scores.best().0) {
+                reading.hand = Some(found.hand);
+                reading.letter = scores.letter(threshold).map(Arc::clone);
+                reading.confidence = scores.best().1;
+                reading.top = scores.top(TOP);
+            }
             reading.times.preprocess = scores.preprocess;
             reading.times.infer = scores.infer;
             let probabilities: Vec<f32> = scores.iter().map(|(_, p)| p).collect();
@@ -201,15 +205,15 @@ impl Recognizer {
         self.reader.read(pixels, width, height, hand)
     }
 
-    /// The hand's box in a frame, where there is one that can be cropped.
-    fn find(&mut self, frame: &Frame) -> Result<Option<Rect>> {
-        let hand = match &mut self.options.place {
-            HandPlace::Guide(hand) => Some(*hand),
+    /// The hand in a frame, where there is one that can be cropped.
+    fn find(&mut self, frame: &Frame) -> Result<Option<Found>> {
+        let found = match &mut self.options.place {
+            HandPlace::Guide(hand) => Some(Found::certain(*hand)),
             HandPlace::Found(tracker) => tracker.follow(frame)?,
         };
         let scale = self.model().metadata().preprocessing.crop_scale;
-        Ok(hand.filter(|hand| {
-            let square = hand.square(scale, frame.width, frame.height);
+        Ok(found.filter(|found| {
+            let square = found.hand.square(scale, frame.width, frame.height);
             crop::can_crop(square, frame.width, frame.height)
         }))
     }

@@ -6,15 +6,21 @@
 
 use std::fs;
 use std::io;
+use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
+use v4l::buffer::Type;
 use v4l::capability::Flags;
 use v4l::frameinterval::FrameIntervalEnum;
 use v4l::framesize::FrameSizeEnum;
+use v4l::io::mmap;
+use v4l::io::traits::CaptureStream;
 use v4l::video::Capture;
 use v4l::video::capture::Parameters;
-use v4l::{FourCC, Fraction};
+use v4l::{FourCC, Fraction, Timestamp};
 
-use super::driver::{CameraError, Device};
+use super::driver::{CameraError, Device, Stream};
 use super::formats::{Encoding, Format};
 
 /// The encodings that can be decoded, by the kernel's names for them.
@@ -169,6 +175,70 @@ pub(super) fn prepare(device: &Device, format: &Format) -> Result<(), CameraErro
         device.set_params(&wanted).map_err(failed)?;
     }
     Ok(())
+}
+
+/// A camera that is read without `nokhwa`, which can ask for whole rates only.
+pub(super) struct DirectStream {
+    stream: mmap::Stream<'static>,
+}
+
+/// Buffers that the kernel fills in turn, as many as `nokhwa` asks for.
+const BUFFERS: u32 = 4;
+
+impl DirectStream {
+    /// Opens a camera with one of its formats, at the rate nearest to the format's that it has.
+    pub(super) fn open(device: &Device, format: &Format) -> Result<Self, CameraError> {
+        let device = open(device.index).map_err(failed)?;
+        let coding = ENCODINGS
+            .iter()
+            .find(|(_, known)| *known == format.encoding);
+        let Some((coding, _)) = coding else {
+            return Err(CameraError::Refused("it has no such encoding".into()));
+        };
+        let wanted = v4l::Format::new(format.width, format.height, FourCC::new(coding));
+        let set = device.set_format(&wanted).map_err(failed)?;
+        if (set.width, set.height, set.fourcc) != (wanted.width, wanted.height, wanted.fourcc) {
+            return Err(CameraError::Refused(format!("it gives {set} instead")));
+        }
+        // A thousand frames' time says rates like 30000/1001 exactly.
+        let frames = (format.fps * 1001.0).round() as u32;
+        let interval = Parameters::new(Fraction::new(1001, frames));
+        device.set_params(&interval).map_err(failed)?;
+        let stream = mmap::Stream::with_buffers(&device, Type::VideoCapture, BUFFERS);
+        Ok(DirectStream {
+            stream: stream.map_err(failed)?,
+        })
+    }
+}
+
+impl Stream for DirectStream {
+    type Buffer = Vec<u8>;
+
+    fn next(&mut self) -> Result<(Vec<u8>, Instant), CameraError> {
+        let (bytes, about) = self.stream.next().map_err(failed)?;
+        let used = bytes.get(..about.bytesused as usize).unwrap_or(bytes);
+        Ok((used.to_vec(), captured(about.timestamp)))
+    }
+}
+
+/// The moment of a kernel's stamp, which drivers take from the monotonic clock; the present where
+/// it makes no sense.
+fn captured(stamp: Timestamp) -> Instant {
+    let now = Instant::now();
+    let clock = clock_gettime(ClockId::Monotonic);
+    let micros = |seconds: i64, micros: i64| {
+        u64::try_from(seconds * 1_000_000 + micros).map(Duration::from_micros)
+    };
+    let age = match (
+        micros(clock.tv_sec, clock.tv_nsec / 1000),
+        micros(stamp.sec, stamp.usec),
+    ) {
+        (Ok(clock), Ok(stamp)) => clock.checked_sub(stamp),
+        _ => None,
+    };
+    age.filter(|age| *age < super::native::OLDEST_STAMP)
+        .and_then(|age| now.checked_sub(age))
+        .unwrap_or(now)
 }
 
 fn open(index: u32) -> io::Result<v4l::Device> {

@@ -15,7 +15,7 @@ use super::linux as listing;
 use listing_elsewhere as listing;
 
 /// A time stamp older than this is taken for nonsense.
-const OLDEST_STAMP: Duration = Duration::from_secs(10);
+pub(super) const OLDEST_STAMP: Duration = Duration::from_secs(10);
 
 /// The operating system's cameras.
 #[derive(Debug)]
@@ -34,9 +34,7 @@ impl Driver for Native {
 
     fn open(&self, device: &Device, format: &Format) -> Result<NativeStream, CameraError> {
         if format.fps.fract() != 0.0 {
-            return Err(CameraError::Refused(
-                "only whole rates can be asked for".into(),
-            ));
+            return listing::DirectStream::open(device, format).map(NativeStream::Direct);
         }
         listing::prepare(device, format)?;
         let resolution = Resolution::new(format.width, format.height);
@@ -46,21 +44,29 @@ impl Driver for Native {
         let request = RequestedFormat::with_formats(exact, std::slice::from_ref(&coding));
         let mut camera = Camera::new(CameraIndex::Index(device.index), request).map_err(refused)?;
         camera.open_stream().map_err(refused)?;
-        Ok(NativeStream { camera })
+        Ok(NativeStream::Nokhwa(Box::new(camera)))
     }
 }
 
 /// An open camera.
-pub(super) struct NativeStream {
-    camera: Camera,
+pub(super) enum NativeStream {
+    Nokhwa(Box<Camera>),
+    /// At a rate that is no whole number, for which `nokhwa` cannot ask.
+    Direct(listing::DirectStream),
 }
 
-/// A buffer as `nokhwa` hands it out.
-pub(super) struct NativeBuffer(Buffer);
+/// A buffer as it was handed out.
+pub(super) enum NativeBuffer {
+    Nokhwa(Buffer),
+    Direct(Vec<u8>),
+}
 
 impl AsRef<[u8]> for NativeBuffer {
     fn as_ref(&self) -> &[u8] {
-        self.0.buffer()
+        match self {
+            NativeBuffer::Nokhwa(buffer) => buffer.buffer(),
+            NativeBuffer::Direct(bytes) => bytes,
+        }
     }
 }
 
@@ -68,9 +74,17 @@ impl Stream for NativeStream {
     type Buffer = NativeBuffer;
 
     fn next(&mut self) -> Result<(NativeBuffer, Instant), CameraError> {
-        let buffer = self.camera.frame().map_err(failed)?;
-        let captured = captured(buffer.capture_timestamp());
-        Ok((NativeBuffer(buffer), captured))
+        match self {
+            NativeStream::Nokhwa(camera) => {
+                let buffer = camera.frame().map_err(failed)?;
+                let captured = captured(buffer.capture_timestamp());
+                Ok((NativeBuffer::Nokhwa(buffer), captured))
+            }
+            NativeStream::Direct(stream) => {
+                let (bytes, captured) = stream.next()?;
+                Ok((NativeBuffer::Direct(bytes), captured))
+            }
+        }
     }
 }
 
@@ -149,6 +163,24 @@ mod listing_elsewhere {
                 fps: f64::from(format.frame_rate()),
             })
             .collect())
+    }
+
+    /// There is no other way to a camera here.
+    pub(in super::super) enum DirectStream {}
+
+    impl DirectStream {
+        pub(in super::super) fn open(_: &Device, _: &Format) -> Result<Self, CameraError> {
+            let why = "only whole rates can be asked for";
+            Err(CameraError::Refused(why.into()))
+        }
+    }
+
+    impl Stream for DirectStream {
+        type Buffer = Vec<u8>;
+
+        fn next(&mut self) -> Result<(Vec<u8>, Instant), CameraError> {
+            match *self {}
+        }
     }
 
     pub(in super::super) fn prepare(_: &Device, _: &Format) -> Result<(), CameraError> {

@@ -31,7 +31,7 @@ const FROZEN: usize = 4;
 const RATES: (f64, f64) = (7.5e-4, 2.5e-3);
 
 /// The score from which on a file that is written here takes something for a hand.
-const THRESHOLD: f32 = 0.44;
+const THRESHOLD: f32 = 0.3;
 
 /// Scores at which a report says what would be found.
 const SCORES: [f32; 8] = [0.2, 0.3, 0.35, 0.4, 0.42, 0.44, 0.46, 0.5];
