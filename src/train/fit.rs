@@ -33,6 +33,8 @@ pub struct FitOptions {
     pub checkpoint: Option<(PathBuf, Duration)>,
     /// Whether to go on from that checkpoint.
     pub resume: bool,
+    /// Checkpoints of finished runs, with whose networks the weights are averaged at the end.
+    pub blend: Vec<PathBuf>,
     /// Passes over the training pictures.
     pub epochs: usize,
 }
@@ -210,7 +212,7 @@ pub fn fit(
             saved = Instant::now();
         }
     }
-    let net = trainer.averaged();
+    let net = trainer.blended(&options.blend)?;
     let predictions = predict(&net, loader, &device.clone().inner())?;
     Ok(Fitted {
         net,

@@ -100,6 +100,10 @@ pub struct TrainArgs {
     /// Share of the other training crops that show hands which sign nothing, as `nothing`
     #[arg(long, value_name = "SHARE")]
     pub gestures: Option<f32>,
+    /// Average the weights with those of a finished run's checkpoint, which differs in how crops
+    /// are varied only (repeatable). Such networks read better together than each alone
+    #[arg(long, value_name = "DIR")]
+    pub blend: Vec<PathBuf>,
     /// Leave signers out instead: train once for each of N groups of signers on all others, print
     /// how each signer is read by the network that never saw them, and write no network
     #[arg(long, value_name = "signers[=N]")]
@@ -135,7 +139,7 @@ pub enum Preset {
 
 /// How training crops are varied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Augment {
     /// Not at all
     None,
@@ -143,6 +147,8 @@ pub enum Augment {
     Notebook,
     /// New rooms, cameras and hands
     Rooms,
+    /// The same, turned further and lit worse
+    RoughRooms,
 }
 
 impl Augment {
@@ -152,6 +158,7 @@ impl Augment {
             Augment::None => Recipe::NONE,
             Augment::Notebook => Recipe::NOTEBOOK,
             Augment::Rooms => Recipe::ROOMS,
+            Augment::RoughRooms => Recipe::ROUGH_ROOMS,
         }
     }
 }
@@ -345,6 +352,8 @@ pub struct TrainOptions {
     pub surroundings: f32,
     /// Share of hands that sign nothing among the other training crops.
     pub gestures: f32,
+    /// Checkpoints of finished runs to average the weights with.
+    pub blend: Vec<PathBuf>,
     /// Leave-signers-out evaluation instead of a network.
     pub folds: Option<Folds>,
     /// Decides every random choice.
@@ -474,6 +483,7 @@ impl TrainArgs {
             balance: self.balance.unwrap_or(preset.balance),
             surroundings: self.surroundings.unwrap_or(preset.surroundings),
             gestures: self.gestures.unwrap_or(preset.gestures),
+            blend: self.blend,
             folds: self.folds,
             seed: self.seed,
             resume: self.resume,

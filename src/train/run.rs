@@ -156,6 +156,7 @@ fn fit_on(
         points_weight: options.points_weight,
         checkpoint: Some((options.checkpoint.clone(), options.checkpoint_every)),
         resume,
+        blend: options.blend.clone(),
         epochs: options.epochs,
     };
     let fitted = fit(net, &loader, &options, &device, &mut Steps::new())?;

@@ -122,10 +122,55 @@ impl<M: Module> Trainer<M> {
 
     /// The network with averaged weights, without autodiff: what is judged and exported.
     pub fn averaged(&self) -> M {
+        self.filled(&self.averaged)
+    }
+
+    /// The network with the mean of the averaged weights of this run and of those with these
+    /// checkpoints (model soup, Wortsman et al. 2022).
+    ///
+    /// # Errors
+    /// When a checkpoint cannot be read or is another network's.
+    pub fn blended(&self, checkpoints: &[PathBuf]) -> Result<M> {
+        let mut blend = self.averaged.clone();
+        for path in checkpoints {
+            let tried = || format!("cannot blend with the checkpoint {}", path.display());
+            let other = self.read_average(path).with_context(tried)?;
+            for (sum, value) in blend.iter_mut().flatten().zip(other.iter().flatten()) {
+                *sum += value;
+            }
+        }
+        let runs = (1 + checkpoints.len()) as f32;
+        blend.iter_mut().flatten().for_each(|sum| *sum /= runs);
+        Ok(self.filled(&blend))
+    }
+
+    fn filled(&self, values: &[Vec<f32>]) -> M {
         let mut fill = Fill {
-            values: self.averaged.iter(),
+            values: values.iter(),
         };
         self.net.valid().map(&mut fill)
+    }
+
+    /// The averaged weights in a checkpoint of such a network.
+    fn read_average(&self, path: &Path) -> Result<Vec<Vec<f32>>> {
+        let bytes = fs::read(path.join(AVERAGE))?;
+        let expected: usize = self.averaged.iter().map(Vec::len).sum();
+        ensure!(
+            bytes.len() == 4 * expected,
+            "{AVERAGE} holds {} bytes where {} belong",
+            bytes.len(),
+            4 * expected
+        );
+        let mut numbers = bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .copied()
+            .map(f32::from_le_bytes);
+        let lengths = self.averaged.iter().map(Vec::len);
+        Ok(lengths
+            .map(|length| numbers.by_ref().take(length).collect())
+            .collect())
     }
 
     /// Follows the gradients of `loss`, which came from [`Trainer::net`].
@@ -192,9 +237,9 @@ impl<M: Module> Trainer<M> {
     pub fn resume(mut self, path: &Path) -> Result<Self> {
         let old = beside(path, "old");
         let path = if path.exists() { path } else { &old };
-        let read = || -> Result<(Progress, Vec<u8>)> {
+        let read = || -> Result<(Progress, Vec<Vec<f32>>)> {
             let progress = serde_json::from_slice(&fs::read(path.join(PROGRESS))?)?;
-            Ok((progress, fs::read(path.join(AVERAGE))?))
+            Ok((progress, self.read_average(path)?))
         };
         let tried = || format!("cannot resume from the checkpoint {}", path.display());
         let (progress, average) = read().with_context(tried)?;
@@ -204,22 +249,7 @@ impl<M: Module> Trainer<M> {
             tried(),
             progress.options
         );
-        let expected: usize = self.averaged.iter().map(Vec::len).sum();
-        ensure!(
-            average.len() == 4 * expected,
-            "{}: {AVERAGE} holds {} bytes where {} belong",
-            tried(),
-            average.len(),
-            4 * expected
-        );
-        let mut numbers = average
-            .chunks_exact(4)
-            .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));
-        for values in &mut self.averaged {
-            for (value, number) in values.iter_mut().zip(&mut numbers) {
-                *value = number;
-            }
-        }
+        self.averaged = average;
         let record = burn::store::ModuleRecord::load(path.join(NETWORK)).with_context(tried)?;
         let before = ids(&self.net);
         let net = self.net.clone();
@@ -365,6 +395,26 @@ mod tests {
         assert_eq!(steps(&mut second, 2, &device), losses);
         let same = collect(&first.averaged()) == collect(&second.averaged());
         assert!(same, "the averaged weights differ");
+    }
+
+    #[test]
+    fn blended_weights_are_the_mean_of_the_runs() {
+        let device = Device::flex().autodiff();
+        device.seed(5);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint");
+        let other = trainer(&device);
+        other.save(&path).unwrap();
+        let own = trainer(&device);
+        let blend = collect(&own.blended(std::slice::from_ref(&path)).unwrap());
+        let means = collect(&own.averaged()).concat();
+        let means = means.iter().zip(collect(&other.averaged()).concat());
+        for ((own, other), blend) in means.zip(blend.concat()) {
+            assert!((f32::midpoint(*own, other) - blend).abs() < 1e-6);
+        }
+        fs::write(path.join(AVERAGE), [0; 12]).unwrap();
+        let error = format!("{:#}", own.blended(&[path]).unwrap_err());
+        assert!(error.contains("12 bytes"), "{error}");
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl Recipe {
         box_scale: (0.85, 1.3),
         zoom: (0.8, 1.25),
         shift: 0.08,
-        rotation_deg: 30.0,
+        rotation_deg: 20.0,
         shear_deg: 8.0,
         perspective: 0.12,
         mirror: 0.5,
@@ -126,8 +126,8 @@ impl Recipe {
         saturation: 0.4,
         hue: 0.08,
         grey: 0.1,
-        exposure: 0.4,
-        low_light: 0.18,
+        exposure: 0.3,
+        low_light: 0.1,
         temperature: 0.25,
         skin: 0.25,
         focus_blur: 0.18,
@@ -138,6 +138,14 @@ impl Recipe {
         erase: 0.25,
         background: 0.3,
         cut_out_background: 1.0,
+    };
+
+    /// As [`Recipe::ROOMS`], turned further and lit worse.
+    pub const ROUGH_ROOMS: Recipe = Recipe {
+        rotation_deg: 30.0,
+        exposure: 0.4,
+        low_light: 0.18,
+        ..Recipe::ROOMS
     };
 
     /// The recipe for pieces of a frame away from the hand: never larger than the piece itself and
