@@ -105,9 +105,22 @@ fn every_encoding_is_read() {
 }
 
 #[test]
+fn a_camera_with_grey_pictures_only_is_read() {
+    let Some(camera) = FakeCamera::sending("GREY", &[128; WIDTH * HEIGHT]) else {
+        return;
+    };
+    let readings = Colours::new().watch(&camera).readings(3);
+    assert!(seq(&readings[2]) > seq(&readings[0]), "{readings:?}");
+}
+
+#[test]
 fn a_camera_that_another_program_left_in_an_odd_state_is_opened() {
     let colours = Colours::new();
-    for (state, value) in [("FAKECAM_LEFT_AT", "YU12"), ("FAKECAM_LEFT_FPS", "25/2")] {
+    for (state, value) in [
+        ("FAKECAM_LEFT_AT", "YU12"),
+        ("FAKECAM_LEFT_AT", "GREY"),
+        ("FAKECAM_LEFT_FPS", "25/2"),
+    ] {
         let Some(camera) = FakeCamera::seeing(RED) else {
             return;
         };

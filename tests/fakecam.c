@@ -9,7 +9,7 @@
  *
  *     FAKECAM_FRAMES=DIR        its pictures: DIR/000, DIR/001, ... each the bytes of one buffer.
  *                               They are played round and round. Without it there is no camera.
- *     FAKECAM_FORMAT=MJPG       how they are coded: MJPG, YUYV, NV12, RGB3 or BGR3
+ *     FAKECAM_FORMAT=MJPG       how they are coded: MJPG, YUYV, NV12, RGB3, BGR3 or GREY
  *     FAKECAM_SIZE=640x480
  *     FAKECAM_FPS=30            frames a second, as N or N/D
  *     FAKECAM_INDEX=0           the N of its /dev/videoN

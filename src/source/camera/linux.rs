@@ -24,12 +24,13 @@ use super::driver::{CameraError, Device, Stream};
 use super::formats::{Encoding, Format};
 
 /// The encodings that can be decoded, by the kernel's names for them.
-const ENCODINGS: [(&[u8; 4], Encoding); 5] = [
+const ENCODINGS: [(&[u8; 4], Encoding); 6] = [
     (b"YUYV", Encoding::Yuyv),
     (b"NV12", Encoding::Nv12),
     (b"MJPG", Encoding::Mjpeg),
     (b"RGB3", Encoding::Rgb),
     (b"BGR3", Encoding::Bgr),
+    (b"GREY", Encoding::Grey),
 ];
 
 /// Rates to offer of a camera that takes any rate in a range.
@@ -154,12 +155,18 @@ fn rate(interval: Fraction) -> Option<f64> {
     (rate.is_finite() && rate > 0.0).then_some(rate)
 }
 
+/// Whether `nokhwa` cannot ask for a format: it asks for whole rates only, and for grey pictures by
+/// a name that the kernel does not know.
+pub(super) fn needs_direct(format: &Format) -> bool {
+    format.fps.fract() != 0.0 || format.encoding == Encoding::Grey
+}
+
 /// Sets a camera to `format` where another program left it in a state that `nokhwa` does not
 /// open: an encoding it does not know, or a rate that is not whole.
 pub(super) fn prepare(device: &Device, format: &Format) -> Result<(), CameraError> {
     let device = open(device.index).map_err(failed)?;
     let current = device.format().map_err(failed)?;
-    if encoding(current.fourcc).is_none() {
+    if encoding(current.fourcc).is_none_or(|known| known == Encoding::Grey) {
         let known = ENCODINGS
             .iter()
             .find(|(_, known)| *known == format.encoding);
@@ -177,7 +184,7 @@ pub(super) fn prepare(device: &Device, format: &Format) -> Result<(), CameraErro
     Ok(())
 }
 
-/// A camera that is read without `nokhwa`, which can ask for whole rates only.
+/// A camera that is read without `nokhwa`, where [`needs_direct`] says so.
 pub(super) struct DirectStream {
     stream: mmap::Stream<'static>,
 }

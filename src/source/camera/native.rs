@@ -33,7 +33,7 @@ impl Driver for Native {
     }
 
     fn open(&self, device: &Device, format: &Format) -> Result<NativeStream, CameraError> {
-        if format.fps.fract() != 0.0 {
+        if listing::needs_direct(format) {
             return listing::DirectStream::open(device, format).map(NativeStream::Direct);
         }
         listing::prepare(device, format)?;
@@ -51,7 +51,7 @@ impl Driver for Native {
 /// An open camera.
 pub(super) enum NativeStream {
     Nokhwa(Box<Camera>),
-    /// At a rate that is no whole number, for which `nokhwa` cannot ask.
+    /// With a format that `nokhwa` cannot ask for.
     Direct(listing::DirectStream),
 }
 
@@ -181,6 +181,11 @@ mod listing_elsewhere {
         fn next(&mut self) -> Result<(Vec<u8>, Instant), CameraError> {
             match *self {}
         }
+    }
+
+    /// Whether a format is one that `nokhwa` cannot ask for.
+    pub(in super::super) fn needs_direct(format: &Format) -> bool {
+        format.fps.fract() != 0.0
     }
 
     pub(in super::super) fn prepare(_: &Device, _: &Format) -> Result<(), CameraError> {
