@@ -4,7 +4,9 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::bench::{BenchArgs, bench};
 #[cfg(feature = "camera")]
@@ -76,13 +78,17 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Starts logging to stderr, as `SIGNCAM_LOG` says (`warn` without it).
+/// Starts logging to stderr, as `SIGNCAM_LOG` says: a level for everything, or levels for modules,
+/// as in `warn,signcam::source=debug`. Without it, warnings and errors.
 pub fn start_logging() {
-    let filter = EnvFilter::try_from_env("SIGNCAM_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let wanted = std::env::var("SIGNCAM_LOG").ok();
+    let filter: Option<Targets> = wanted.as_deref().and_then(|wanted| wanted.parse().ok());
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && !plain)
+        .with_ansi(std::io::stderr().is_terminal() && !plain);
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN)))
         .init();
 }
