@@ -23,7 +23,7 @@
 //! - [`live`]: the threads, wired together.
 //! - [`files`]: files written whole or not at all.
 //! - [`predict`], [`eval`]: the commands that read picture files.
-//! - [`watch`], [`bench`]: the commands that watch a source; [`inputs`]: the options they share.
+//! - [`watch`], [`mod@bench`]: the commands that watch a source; [`inputs`]: the options they share.
 //! - `latency` (features `camera` and `window`): from the screen through the camera to the program.
 //! - [`cli`]: the command line.
 //! - [`train`]: makes the models; what learns needs the feature `train`.

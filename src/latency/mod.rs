@@ -2,7 +2,7 @@
 //!
 //! The window blinks, the camera looks at it, and the time from a change on the screen until the
 //! program has a frame that shows it is taken: screen, exposure, readout, cable, driver and
-//! decoding together. [`blink`] decides and measures, [`sight`] tells what the camera sees.
+//! decoding together. [`blink`] decides and measures, `sight` tells what the camera sees.
 
 pub mod blink;
 mod sight;

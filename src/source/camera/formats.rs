@@ -88,7 +88,7 @@ const FLUENT_FPS: f64 = 25.0;
 /// The rate to prefer among fluent ones.
 const WANTED_FPS: f64 = 30.0;
 
-/// What somebody asks of a camera's pictures; what is left open is chosen by [`ranked`].
+/// What somebody asks of a camera's pictures; what is left open is chosen for fluent video of a moderate size.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Wish {
     /// Exactly this size.
