@@ -94,12 +94,17 @@ fn hold(thumb: Thumb, fingers: [Finger; FINGERS], palm: Turn, arm: Vec3) -> Pose
 /// where the movement starts), or for a gesture, as [`GESTURES`] names them.
 pub fn pose(label: &str) -> Option<Pose> {
     let front = turned(8.0, 4.0, 0.0);
-    let beside = thumb(31.0, -15.0, 2.0, 0.0, 0.0);
+    let beside = thumb(30.0, -19.0, 8.0, 1.0, -4.0);
     let over = thumb(40.0, 15.0, 30.0, 30.0, 40.0);
     let across = thumb(45.0, 10.0, 20.0, 40.0, 40.0);
     let stretched = thumb(-12.0, -3.0, 0.0, 0.0, -5.0);
     let pose = match label {
-        "A" => hold(beside, [FIST; 4], front, ARM),
+        "A" => hold(
+            beside,
+            [finger(76.0, 106.0, 60.0, 0.0), FIST, FIST, FIST],
+            turned(-6.0, -1.0, 5.0),
+            ARM,
+        ),
         "B" => hold(across, TOGETHER, front, ARM),
         "C" => hold(
             thumb(5.0, 35.0, 30.0, 5.0, 15.0),
@@ -141,9 +146,9 @@ pub fn pose(label: &str) -> Option<Pose> {
             ARM,
         ),
         "G" => hold(
-            thumb(24.0, -13.0, 0.0, 7.0, -21.0),
-            [finger(4.0, -9.0, 0.0, 3.0), FIST, FIST, FIST],
-            turned(18.0, -4.0, -13.0).after(turned(210.0, 0.0, -80.0)),
+            thumb(30.0, 25.0, 5.0, 0.0, -31.0),
+            [finger(-6.0, 6.0, 1.0, 0.0), FIST, FIST, FIST],
+            turned(1.0, -14.0, 1.0).after(turned(200.0, 10.0, -85.0)),
             ACROSS,
         ),
         "H" => hold(
@@ -204,21 +209,21 @@ pub fn pose(label: &str) -> Option<Pose> {
             ARM,
         ),
         "P" => hold(
-            thumb(30.0, 15.0, 8.0, 0.0, 0.0),
+            thumb(26.0, 15.0, 8.0, 4.0, 1.0),
             [
-                finger(0.0, 2.0, 3.0, 8.0),
-                finger(46.0, 4.0, 3.0, -4.0),
+                finger(0.0, -1.0, 4.0, 10.0),
+                finger(46.0, 9.0, 4.0, -7.0),
                 FIST,
                 FIST,
             ],
-            turned(150.0, 20.0, -112.0),
+            turned(-7.0, -9.0, 0.0).after(turned(150.0, 20.0, -112.0)),
             vec3(-0.72, -0.52, -0.46),
         ),
         "Q" => hold(
-            thumb(16.0, 0.0, -4.0, 7.0, 2.0),
-            [finger(20.0, 6.0, 0.0, 0.0), FIST, FIST, FIST],
-            turned(220.0, -10.0, -142.0),
-            vec3(-0.75, -0.45, -0.48),
+            thumb(14.0, -17.0, -7.0, 13.0, 5.0),
+            [finger(12.0, 9.0, -5.0, 3.0), FIST, FIST, FIST],
+            turned(-10.0, 4.0, -21.0).after(turned(220.0, -10.0, -142.0)),
+            vec3(-0.82, -0.22, -0.52),
         ),
         "R" => hold(
             over,
@@ -292,20 +297,20 @@ pub fn pose(label: &str) -> Option<Pose> {
         ),
         "back" => hold(stretched, FAN, turned(180.0, 0.0, 0.0), ARM),
         "relaxed" => hold(
-            thumb(10.0, 10.0, 10.0, 10.0, 10.0),
+            thumb(8.0, 4.0, 8.0, 8.0, 8.0),
             [
-                finger(22.0, 28.0, 15.0, 0.0),
-                finger(28.0, 32.0, 18.0, 0.0),
-                finger(32.0, 36.0, 20.0, 0.0),
-                finger(36.0, 38.0, 20.0, 0.0),
+                finger(10.0, 18.0, 10.0, 3.0),
+                finger(14.0, 22.0, 12.0, 0.0),
+                finger(17.0, 25.0, 14.0, -2.0),
+                finger(20.0, 28.0, 15.0, -6.0),
             ],
-            turned(55.0, -10.0, -25.0),
+            turned(20.0, -14.0, -14.0),
             vec3(-0.25, -0.9, -0.1),
         ),
         "loose-fist" => hold(
             thumb(25.0, 15.0, 10.0, 15.0, 15.0),
             [finger(55.0, 60.0, 35.0, 0.0); 4],
-            turned(70.0, 0.0, -30.0),
+            turned(155.0, -8.0, -28.0),
             vec3(-0.4, -0.85, -0.1),
         ),
         "three" => hold(stretched, [FAN[0], FAN[1], FIST, FIST], front, ARM),

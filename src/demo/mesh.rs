@@ -313,9 +313,7 @@ fn fold(joints: &Rest, vertex: &Vertex, faces: f32) -> f32 {
         let joint: &Joint = &joints[at];
         let along = (joints[at + 1].place - joint.place).unit();
         let from = vertex.place - joint.place;
-        if from.length() > 0.02 {
-            continue;
-        }
+        let near = smooth(0.019, 0.009, from.length());
         let line = smooth(0.0050, 0.0005, from.dot(along).abs());
         // A finger's first joint lies deeper in the palm than where the finger begins.
         let is_knuckle = at >= 5 && at % 5 == 1;
@@ -325,7 +323,7 @@ fn fold(joints: &Rest, vertex: &Vertex, faces: f32) -> f32 {
             smooth(-0.1, -0.6, faces) * line * 0.7
         };
         let knuckle = smooth(0.2, 0.7, faces) * smooth(0.008, 0.001, from.dot(along).abs()) * 0.5;
-        most = most.max(inside.max(knuckle));
+        most = most.max(inside.max(knuckle) * near);
     }
     most
 }

@@ -77,7 +77,8 @@ impl Pose {
         thumb && fingers && self.wrist() <= WRIST
     }
 
-    /// The pose with every joint brought within its limits; the wrist stays as it is.
+    /// The pose with every joint brought within its limits; where the wrist bends too far, the
+    /// elbow gives way.
     pub fn limited(mut self) -> Pose {
         let bring = |angle: &mut f32, (least, most): Range| *angle = angle.clamp(least, most);
         bring(&mut self.thumb.across, ACROSS);
@@ -91,7 +92,17 @@ impl Pose {
             }
             bring(&mut finger.spread, SPREAD);
         }
+        if self.wrist() > WRIST {
+            let straight = self.straight();
+            let bend = Turn::about(straight.cross(self.arm), WRIST - 0.1);
+            self.arm = bend.apply(straight);
+        }
         self
+    }
+
+    /// The direction from the wrist to the elbow of a hand that is not bent at the wrist.
+    fn straight(&self) -> Vec3 {
+        self.palm.apply(vec3(0.0, -1.0, 0.0))
     }
 
     /// The pose as somebody else, or the same person another time, would hold it: every joint some
@@ -127,8 +138,11 @@ impl Pose {
 
     /// How far the hand is bent at the wrist, in degrees.
     fn wrist(&self) -> f32 {
-        let straight = self.palm.apply(vec3(0.0, -1.0, 0.0));
-        straight.dot(self.arm).clamp(-1.0, 1.0).acos().to_degrees()
+        self.straight()
+            .dot(self.arm)
+            .clamp(-1.0, 1.0)
+            .acos()
+            .to_degrees()
     }
 
     /// The pose on the way from here to `other`, at the share `t` of it.
@@ -153,5 +167,6 @@ impl Pose {
             palm: self.palm.towards(other.palm, t),
             arm: self.arm.towards(other.arm, t).unit(),
         }
+        .limited()
     }
 }

@@ -44,11 +44,10 @@ impl Layer {
         let (left, top) = (self.left as f32, self.top as f32);
         let least = |part: usize| a[part].min(b[part]).min(c[part]);
         let most = |part: usize| a[part].max(b[part]).max(c[part]);
-        // A sample lies in the middle of its square.
-        let from = |value: f32, start: f32| (value - start - 0.5).ceil().max(0.0) as usize;
-        let to = |value: f32, start: f32, end: usize| {
-            ((value - start + 0.5).floor().max(0.0) as usize).min(end)
-        };
+        // A sample lies in the middle of its square; one too many at either end does no harm.
+        let from = |value: f32, start: f32| (value - start - 0.5).max(0.0) as usize;
+        let to =
+            |value: f32, start: f32, end: usize| ((value - start + 1.5).max(0.0) as usize).min(end);
         let (x0, x1) = (from(least(0), left), to(most(0), left, self.width));
         let (y0, y1) = (from(least(1), top), to(most(1), top, self.height));
         if x0 >= x1 {

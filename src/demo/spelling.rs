@@ -17,7 +17,7 @@ const CHANGE: f32 = 0.3;
 /// Between two of the same letter, the hand lets go for so long.
 const RELEASE: f32 = 0.5;
 /// The hand rises and falls.
-const RISE: f32 = 0.45;
+const RISE: f32 = 0.55;
 /// The hand is out of view for so long between words.
 const PAUSE: f32 = 1.3;
 /// Before the first word.
@@ -25,7 +25,7 @@ const START: f32 = 0.5;
 /// A letter that is a movement is held still for so long before.
 const BEFORE_MOVEMENT: f32 = 0.35;
 /// And after.
-const AFTER_MOVEMENT: f32 = 0.5;
+const AFTER_MOVEMENT: f32 = 0.15;
 
 /// How far a hand falls to be out of view, in metres.
 const FALL: f32 = 0.62;
@@ -169,7 +169,7 @@ impl Writer {
 
     /// Raises the hand after a pause, spells a word and lowers it again.
     fn spell(&mut self, word: &str, pause: f32) {
-        let Some(resting) = alphabet::pose("relaxed") else {
+        let Some(resting) = alphabet::pose("open") else {
             return;
         };
         let low = middle(&resting) + vec3(-0.05, -FALL, 0.0);
@@ -222,7 +222,7 @@ impl Writer {
 
     /// Lets go of a letter that comes again: the hand opens and sinks.
     fn release(&mut self) {
-        let Some(open) = alphabet::pose("relaxed") else {
+        let Some(open) = alphabet::pose("open") else {
             return;
         };
         let shift = middle(&open) + vec3(-0.02, -0.05, 0.0);
