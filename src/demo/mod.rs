@@ -34,7 +34,7 @@ pub use spelling::{Moment, Spelling, Text};
 use crate::frame::Rect;
 use crate::picture::Picture;
 use pose::Pose;
-use vector::{Turn, vec3};
+use vector::{Turn, Vec3, vec3};
 
 /// A drawn picture of a hand, with where it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,6 +105,67 @@ pub fn random_scene_of(chance: &mut Chance, pose: &Pose, (width, height): (usize
         hand: seen.hand,
         points: seen.points,
     }
+}
+
+/// How a letter is held, for somebody who learns it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// The picture: the hand before an even wall.
+    pub picture: Picture,
+    /// What the fingertip that draws the letter goes along, in fractions of the picture; empty for
+    /// a letter that is held still.
+    pub path: Vec<[f32; 2]>,
+}
+
+/// Steps along a path that is shown.
+const PATH_STEPS: usize = 32;
+
+/// A right hand that holds `letter` (one of [`alphabet::LETTERS`]) in a picture of `width` x `height` pixels with
+/// an even wall of the colour `0xRRGGBB`: as a camera sees it, or `mirrored`. `None` for anything but a letter.
+pub fn show_letter(
+    letter: &str,
+    (width, height): (usize, usize),
+    wall: u32,
+    mirrored: bool,
+) -> Option<Shown> {
+    let letter = alphabet::LETTERS.iter().find(|known| **known == letter)?;
+    let pose = alphabet::pose(letter)?;
+    let movement = Movement::of(letter);
+    let mut scene = Scene::plain(width, height, wall);
+    scene.hand.left = mirrored;
+    let mut painter = Painter::new();
+    let narrow = (width as f32 / height as f32).min(1.0);
+    let (middle, size) = match movement {
+        Some(_) => ([0.5, 0.42], 0.56 * narrow),
+        None => ([0.5, 0.46], 0.76 * narrow),
+    };
+    let at = (width, height);
+    let mut wrist = wrist_for(&mut painter, &scene.hand, &pose, at, middle, size);
+    let mut path = Vec::new();
+    if let Some(movement) = movement {
+        let aside = |shift: Vec3| vec3(if mirrored { -shift.x } else { shift.x }, shift.y, shift.z);
+        wrist = wrist + aside(movement.start());
+        // The little finger draws a J, the index finger a Z.
+        let tip = if *letter == "J" { 20 } else { 8 };
+        path.extend((0..=PATH_STEPS).map(|step| {
+            let (shift, turn) = movement.at(step as f32 / PATH_STEPS as f32);
+            let moved = pose.turned(turn);
+            let wrist = wrist + aside(shift);
+            painter
+                .look(&scene.hand, &moved, wrist, width, height)
+                .points[tip]
+        }));
+    }
+    let mut pixels = vec![0; width * height * 3];
+    scene.draw(&mut painter, &pose, wrist, 0, &mut pixels);
+    Some(Shown {
+        picture: Picture {
+            width,
+            height,
+            pixels,
+        },
+        path,
+    })
 }
 
 #[cfg(test)]

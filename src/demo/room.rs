@@ -307,12 +307,15 @@ impl Canvas {
         let line = chance.within(-0.09, -0.05) * size;
         let slope = chance.within(-0.6, 0.6);
         let fringe = |px: f32, py: f32| {
-            let head = (((px - x) / rx).hypot((py - y) / ry) - 1.02) * rx;
+            let head = (((px - x) / rx).hypot((py - y) / ry) - 1.09) * rx;
             head.max(py - y - line - slope * (px - x).abs() * 0.5)
         };
-        self.paint([x - rx, y - ry, x + rx, y], soft * 0.6, &fringe, |_, _| {
-            hair
-        });
+        self.paint(
+            [x - 1.1 * rx, y - 1.1 * ry, x + 1.1 * rx, y],
+            soft * 0.6,
+            &fringe,
+            |_, _| hair,
+        );
         let dark = mix(skin.back, [0.01, 0.01, 0.01], 0.75);
         for side in [-1.0, 1.0] {
             let eye = x + side * 0.048 * size;

@@ -141,3 +141,38 @@ fn fingers_that_fold_come_before_the_palm() {
         "the tip is below the joint"
     );
 }
+
+#[test]
+fn letters_are_shown_for_learners_and_what_is_no_letter_is_not() {
+    for letter in LETTERS {
+        let shown = show_letter(letter, (60, 80), 0x101010, false).unwrap();
+        let wall = [0x10; 3];
+        let hand = shown.picture.pixels.chunks(3).filter(|at| *at != wall);
+        assert!(hand.count() > 400, "{letter}");
+        assert_eq!(shown.path.is_empty(), !["J", "Z"].contains(&letter));
+    }
+    assert!(show_letter("open", (60, 80), 0, false).is_none());
+}
+
+#[test]
+fn the_path_of_a_j_goes_down_and_hooks_to_the_signers_left() {
+    let path = |mirrored| show_letter("J", (200, 200), 0, mirrored).unwrap().path;
+    for (mirrored, side) in [(false, 1.0), (true, -1.0)] {
+        let path = path(mirrored);
+        let (first, last) = (path[0], path[path.len() - 1]);
+        let lowest = path.iter().map(|at| at[1]).fold(0.0, f32::max);
+        assert!(lowest > first[1] + 0.15, "{path:?}");
+        assert!(last[1] < lowest - 0.02, "the hook comes up: {path:?}");
+        assert!((last[0] - first[0]) * side > 0.1, "{path:?}");
+    }
+}
+
+#[test]
+fn the_path_of_a_z_goes_to_the_signers_right_back_down_and_right_again() {
+    let path = show_letter("Z", (200, 200), 0, false).unwrap().path;
+    let at = |share: f32| path[((path.len() - 1) as f32 * share) as usize];
+    let (a, b, c, d) = (at(0.0), at(0.334), at(0.667), at(1.0));
+    assert!(b[0] < a[0] - 0.1 && (b[1] - a[1]).abs() < 0.08, "{path:?}");
+    assert!(c[0] > b[0] + 0.1 && c[1] > b[1] + 0.1, "{path:?}");
+    assert!(d[0] < c[0] - 0.1, "{path:?}");
+}
