@@ -51,6 +51,7 @@ fn screen(c: &mut Criterion) {
                     }),
                     keys: &[],
                     help: false,
+                    chart: false,
                     hint: Some("h  keys    q  quit"),
                     message: None,
                     recording: Some(Duration::from_secs(12)),

@@ -87,6 +87,7 @@ fn main() -> Result<()> {
             ("q  Esc", "quit"),
         ],
         help: state == State::Keys,
+        chart: false,
         hint: Some("h  keys    q  quit"),
         message: (state == State::Message).then_some(
             "The camera was unplugged. Plug it in again and signing goes on, or press q to quit.",

@@ -63,7 +63,7 @@ pub fn bench(args: &BenchArgs, interrupted: Arc<AtomicBool>) -> Result<String> {
             }
             recognizer.read(frame)
         }),
-        keep_all: pace == Pace::Max && matches!(origin, Origin::Path(_)),
+        keep_all: pace == Pace::Max && matches!(origin, Origin::Path(_) | Origin::Demo),
         interrupted,
         stats: stats.clone(),
     };

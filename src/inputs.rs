@@ -3,9 +3,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 
+use crate::demo::Text;
 use crate::frame::Rect;
 use crate::int8::Isa;
 use crate::machine;
@@ -28,9 +29,13 @@ const MOST_THREADS: i64 = 16;
 #[derive(Debug, Clone, Args)]
 pub struct SourceArgs {
     /// Where frames come from: a camera, a folder of pictures (sub-folders included, in path
-    /// order), a picture or a video. Without it, the first camera that works
-    #[arg(long, value_name = "cam:N|PATH")]
+    /// order), a picture or a video; or `demo`, a signing hand that the program draws. Without it,
+    /// the first camera that works
+    #[arg(long, value_name = "cam:N|PATH|demo")]
     pub source: Option<Origin>,
+    /// What the demo spells, once: letters and spaces. Without it, a text of its own again and again
+    #[arg(long, value_name = "TEXT", requires = "source")]
+    pub text: Option<Text>,
     /// How fast a file plays: pictures a second (a video has a rate of its own), or `max`, which
     /// skips nothing and reads as fast as it can [default: 30; of bench: max]
     #[arg(long, value_name = "FPS|max", value_parser = parse_pace)]
@@ -39,7 +44,7 @@ pub struct SourceArgs {
     #[cfg(feature = "camera")]
     #[arg(long, value_name = "NAME", conflicts_with = "source")]
     pub camera: Option<String>,
-    /// Ask the camera for pictures of this size; without it, one near 640x480 is chosen
+    /// Ask the camera, or the demo, for pictures of this size; without it, one near 640x480 is chosen
     #[cfg(feature = "camera")]
     #[arg(long, value_name = "WxH")]
     pub size: Option<Size>,
@@ -72,15 +77,21 @@ impl SourceArgs {
     /// # Errors
     /// As [`source::open`].
     pub fn open(&self, pace: Pace) -> Result<Box<dyn Source>> {
+        let origin = self.origin();
+        ensure!(
+            self.text.is_none() || origin == Origin::Demo,
+            "--text is for the demo to spell, but frames come from {origin}: add --source demo"
+        );
         let options = OpenOptions {
             pace,
+            text: self.text.clone(),
             #[cfg(feature = "camera")]
             wish: Wish {
                 size: self.size,
                 fps: self.fps,
             },
         };
-        source::open(&self.origin(), &options)
+        source::open(&origin, &options)
     }
 }
 

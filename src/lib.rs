@@ -19,6 +19,7 @@
 //! - [`overlay`]: draws a reading into a framebuffer.
 //! - `mp4` (feature `record`): recordings, written and read.
 //! - [`sink`]: where readings and pictures go.
+//! - [`demo`]: a signing hand, drawn.
 //! - [`stats`]: times per stage, rates, drops.
 //! - [`live`]: the threads, wired together.
 //! - [`files`]: files written whole or not at all.
@@ -34,6 +35,7 @@ pub mod bench;
 #[cfg(feature = "camera")]
 pub mod cameras;
 pub mod cli;
+pub mod demo;
 pub mod eval;
 pub mod files;
 pub mod frame;

@@ -66,7 +66,7 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
             }
             recognizer.read(frame)
         }),
-        keep_all: pace == Pace::Max && matches!(origin, Origin::Path(_)),
+        keep_all: pace == Pace::Max && matches!(origin, Origin::Path(_) | Origin::Demo),
         interrupted,
         stats: stats.clone(),
     };

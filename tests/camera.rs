@@ -227,7 +227,7 @@ fn without_a_camera_the_error_says_what_else_can_be_watched() {
     let Some(none) = FakeCamera::none() else {
         return;
     };
-    assert_one_error(none.start(&["--headless"]), &["no camera", "--source"]);
+    assert_one_error(none.start(&["--headless"]), &["no camera", "--source demo"]);
 }
 
 #[test]

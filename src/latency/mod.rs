@@ -57,11 +57,8 @@ pub struct LatencyArgs {
 /// When there is no camera or display, the camera does not see the window, or somebody gives up.
 pub fn latency(args: &LatencyArgs, interrupted: &AtomicBool) -> Result<String> {
     let origin = args.source.origin();
-    if let Origin::Path(path) = &origin {
-        bail!(
-            "cannot measure the latency of {}: it takes a camera that sees the screen",
-            path.display()
-        );
+    if matches!(origin, Origin::Path(_) | Origin::Demo) {
+        bail!("cannot measure the latency of {origin}: it takes a camera that sees the screen");
     }
     let source = args.source.open(Pace::Max)?;
     let (width, height) = WINDOW;

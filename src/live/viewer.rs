@@ -78,6 +78,7 @@ pub struct Viewer {
     height: usize,
     mirror: bool,
     help: bool,
+    chart: bool,
     show_figures: bool,
     show_stages: bool,
     /// The box that the hand is put into, where there is one.
@@ -131,6 +132,7 @@ impl Viewer {
             height: 0,
             mirror: view.mirror,
             help: false,
+            chart: false,
             show_figures: true,
             show_stages: false,
             guide,
@@ -243,6 +245,7 @@ impl Viewer {
                 Action::Quit => return false,
                 Action::ToggleHelp => self.help = !self.help,
                 Action::ToggleMirror => self.mirror = !self.mirror,
+                Action::ToggleChart => self.chart = !self.chart,
                 Action::ToggleFigures => self.show_figures = !self.show_figures,
                 Action::ToggleStages => {
                     self.show_stages = !self.show_stages;
@@ -290,6 +293,7 @@ impl Viewer {
             stages: &self.stages,
             keys: &KEYS,
             help: self.help,
+            chart: self.chart,
             hint: self.screen.is_some().then_some("h help · q quit"),
             message: message.as_deref(),
             recording: self

@@ -149,6 +149,16 @@ impl Canvas<'_> {
         }
     }
 
+    /// Copies a row of RGB bytes with its left end at (`x`, `y`).
+    pub(super) fn bytes(&mut self, x: i32, y: i32, rgb: &[u8]) {
+        let skip = (-x).max(0) as usize;
+        let (pixels, _) = rgb.as_chunks::<3>();
+        let span = self.span(y, x, x + pixels.len() as i32);
+        for (at, &[r, g, b]) in span.iter_mut().zip(pixels.iter().skip(skip)) {
+            *at = pixel(r, g, b);
+        }
+    }
+
     /// Lays a mask of coverages (0 to 255), `width` to a row, in `ink` with its top left corner at
     /// (`x`, `y`).
     pub(super) fn stamp(&mut self, x: i32, y: i32, width: usize, mask: &[u8], ink: Ink) {

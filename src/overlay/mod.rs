@@ -1,6 +1,7 @@
 //! Draws a frame with what was read from it into a framebuffer.
 //!
 //! - `canvas`: pixels, rectangles, masks.
+//! - `chart`: how letters are held.
 //! - `text`: fonts and the glyph cache.
 //! - `scene`: the picture, the box, and what panels are made of.
 //! - `panels`: what the panels say; `latency`: the one with times of stages.
@@ -10,6 +11,7 @@
 //! 640x480 and 1280x720 look alike.
 
 mod canvas;
+mod chart;
 mod latency;
 mod panels;
 mod scene;
@@ -47,6 +49,8 @@ pub struct Scene<'a> {
     pub keys: &'a [(&'a str, &'a str)],
     /// Whether the list of keys is shown.
     pub help: bool,
+    /// Whether a chart of how letters are held is shown in place of everything but the keys.
+    pub chart: bool,
     /// A quiet line at the lower edge, such as `h help · q quit`.
     pub hint: Option<&'a str>,
     /// A message; it takes the hint's place.
@@ -75,6 +79,7 @@ pub struct Figures {
 /// Draws scenes, keeping the glyphs it has drawn.
 pub struct Overlay {
     text: text::Type,
+    chart: chart::Chart,
     line: String,
 }
 
@@ -86,12 +91,16 @@ impl Overlay {
     pub fn new() -> Result<Self> {
         Ok(Overlay {
             text: text::Type::new()?,
+            chart: chart::Chart::default(),
             line: String::new(),
         })
     }
 
     /// Draws `scene` over all of `canvas`.
     pub fn draw(&mut self, canvas: &mut Canvas, scene: &Scene) {
+        if scene.chart {
+            self.chart.lay(&mut self.text, canvas, scene.mirror);
+        }
         scene::Painter::new(&mut self.text, &mut self.line, canvas, scene).paint();
     }
 }

@@ -69,6 +69,12 @@ impl<'a, 'c> Painter<'a, 'c> {
     }
 
     pub fn paint(mut self) {
+        if self.scene.chart {
+            if self.scene.help {
+                self.keys();
+            }
+            return;
+        }
         let placement = self.canvas.picture(self.scene.frame, self.scene.mirror);
         self.frame_box(placement);
         let card = self.reading();

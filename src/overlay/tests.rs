@@ -41,6 +41,7 @@ fn plain(frame: &Frame) -> Scene<'_> {
         stages: &[],
         keys: &KEYS,
         help: false,
+        chart: false,
         hint: None,
         message: None,
         recording: None,
@@ -383,4 +384,51 @@ fn a_message_is_wrapped_into_the_canvas_and_replaces_the_hint() {
     assert!(bottom - top > 50, "more than two lines");
     let (left, top, ..) = difference(&draw(&hint, 640, 480), &bare, 640).unwrap();
     assert!(left > 500 && bottom - top < 40, "{left} {top}");
+}
+
+#[test]
+fn the_chart_shows_every_letter_in_place_of_the_picture() {
+    let frame = grey(640, 480, 128);
+    let mut overlay = Overlay::new().unwrap();
+    let mut pixels = vec![0; 640 * 480];
+    let mut draw = |scene: &Scene| {
+        let mut canvas = Canvas {
+            width: 640,
+            height: 480,
+            pixels: &mut pixels,
+        };
+        overlay.draw(&mut canvas, scene);
+        pixels.clone()
+    };
+    let chart = Scene {
+        chart: true,
+        ..plain(&frame)
+    };
+    let drawn = draw(&chart);
+    let mirrored = draw(&Scene {
+        mirror: true,
+        ..chart
+    });
+    assert_ne!(drawn, mirrored);
+    // Each of 26 cells holds more than its wall and its name.
+    for at in 0..26 {
+        let (left, top) = (8 + at % 7 * 90, 8 + at / 7 * 112);
+        let skin = |pixel: &&u32| (**pixel >> 16 & 0xff) > (**pixel & 0xff) + 30;
+        let rows = (top..top + 100).flat_map(|y| &drawn[y * 640 + left..y * 640 + left + 80]);
+        assert!(rows.filter(skin).count() > 300, "cell {at}");
+    }
+    assert_ne!(draw(&plain(&frame)), drawn);
+}
+
+#[test]
+fn charts_of_any_size_are_drawn_without_panic() {
+    let frame = grey(64, 48, 10);
+    for (width, height) in [(1, 1), (60, 40), (200, 500), (1280, 720)] {
+        let scene = Scene {
+            chart: true,
+            help: true,
+            ..plain(&frame)
+        };
+        draw(&scene, width, height);
+    }
 }

@@ -48,6 +48,8 @@ pub enum Action {
     ToggleFigures,
     /// Shows or hides what each stage took.
     ToggleStages,
+    /// Shows or hides how letters are held.
+    ToggleChart,
     /// Moves the guide box by steps, as seen on the screen: right and down.
     MoveGuide(f32, f32),
     /// Makes the guide box larger (by steps above 0) or smaller.
@@ -55,10 +57,11 @@ pub enum Action {
 }
 
 /// The keys and what they do, in words.
-pub const KEYS: [(&str, &str); 7] = [
+pub const KEYS: [(&str, &str); 8] = [
     ("q, Esc", "quit"),
     ("h", "show or hide this help"),
     ("m", "mirror"),
+    ("a", "how each letter is held"),
     ("f", "figures"),
     ("l", "latency of each stage"),
     ("arrows", "move the box"),

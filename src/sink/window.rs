@@ -84,6 +84,7 @@ fn typed_action(typed: char) -> Option<Action> {
         'q' => Action::Quit,
         'h' => Action::ToggleHelp,
         'm' => Action::ToggleMirror,
+        'a' => Action::ToggleChart,
         'f' => Action::ToggleFigures,
         'l' => Action::ToggleStages,
         '+' | '=' => Action::ResizeGuide(1.0),

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "camera")]
 pub mod camera;
+pub mod demo;
 mod origin;
 mod pace;
 pub mod pictures;

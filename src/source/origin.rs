@@ -10,8 +10,10 @@ use anyhow::{Context, Result};
 
 #[cfg(feature = "camera")]
 use super::camera::Choice;
+use super::demo::{self, Demo};
 use super::pictures::Pictures;
 use super::{Pace, Source, video};
+use crate::demo::Text;
 use crate::picture::has_picture_name;
 
 /// Where frames shall come from.
@@ -26,13 +28,19 @@ pub enum Origin {
     NamedCamera(String),
     /// A folder of pictures, a picture, or a video.
     Path(PathBuf),
+    /// A hand that the program draws.
+    Demo,
 }
 
 impl FromStr for Origin {
     type Err = Infallible;
 
-    /// `cam:N` is a camera, everything else a path (`./cam:0` for a file of such a name).
+    /// `cam:N` is a camera, `demo` the demo, everything else a path (`./cam:0` and `./demo` for
+    /// files of such names).
     fn from_str(text: &str) -> Result<Self, Infallible> {
+        if text == "demo" {
+            return Ok(Origin::Demo);
+        }
         let camera = text.strip_prefix("cam:").and_then(|n| n.parse().ok());
         Ok(match camera {
             Some(index) => Origin::Camera(index),
@@ -48,6 +56,7 @@ impl fmt::Display for Origin {
             Origin::Camera(index) => write!(f, "cam:{index}"),
             Origin::NamedCamera(part) => write!(f, "the camera {part:?}"),
             Origin::Path(path) => path.display().fmt(f),
+            Origin::Demo => f.write_str("demo"),
         }
     }
 }
@@ -75,10 +84,12 @@ impl FromStr for Size {
 }
 
 /// How a source shall deliver.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OpenOptions {
     /// How fast files play; a camera has a rate of its own.
     pub pace: Pace,
+    /// What the demo spells; `None` for a text of its own, again and again.
+    pub text: Option<Text>,
     /// What a camera is asked for.
     #[cfg(feature = "camera")]
     pub wish: super::camera::Wish,
@@ -102,17 +113,28 @@ pub fn open(origin: &Origin, options: &OpenOptions) -> Result<Box<dyn Source>> {
         #[cfg(not(feature = "camera"))]
         Origin::FirstCamera | Origin::Camera(_) | Origin::NamedCamera(_) => {
             anyhow::bail!(
-                "this build of signcam reads no cameras: give pictures with --source PATH"
+                "this build of signcam reads no cameras: give pictures with --source PATH, or see --source demo"
             )
         }
         Origin::Path(path) => open_path(path, options.pace),
+        Origin::Demo => {
+            #[cfg(feature = "camera")]
+            let size = options.wish.size;
+            #[cfg(not(feature = "camera"))]
+            let size = None;
+            let size = size.map_or(demo::DEFAULT_SIZE, |size: Size| {
+                (size.width as usize, size.height as usize)
+            });
+            let text = options.text.as_ref();
+            Ok(Box::new(Demo::new(text, size, options.pace)?))
+        }
     }
 }
 
 fn open_path(path: &Path, pace: Pace) -> Result<Box<dyn Source>> {
     let shown = path.display();
     let metadata = fs::metadata(path).with_context(|| {
-        format!("cannot open the source {shown} (a folder, a picture, a video, or cam:N)")
+        format!("cannot open the source {shown} (a folder, a picture, a video, cam:N, or demo)")
     })?;
     if metadata.is_dir() || has_picture_name(path) {
         return Ok(Box::new(Pictures::open(path, pace)?));
@@ -125,11 +147,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cameras_are_named_by_number_and_everything_else_is_a_path() {
+    fn cameras_and_the_demo_are_named_and_everything_else_is_a_path() {
         let origin = |text: &str| text.parse::<Origin>().unwrap();
         assert_eq!(origin("cam:2"), Origin::Camera(2));
         assert_eq!(origin("./cam:2"), Origin::Path("./cam:2".into()));
         assert_eq!(origin("hands"), Origin::Path("hands".into()));
+        assert_eq!(origin("demo"), Origin::Demo);
+        assert_eq!(origin("./demo"), Origin::Path("./demo".into()));
     }
 
     #[test]

@@ -189,7 +189,10 @@ impl<D: Driver> CameraSource<D> {
             .devices()
             .map_err(|error| anyhow!("cannot use cameras: {error}"))?;
         if devices.is_empty() && self.choice == Choice::First {
-            bail!("no camera found: plug one in, or give pictures or a video with --source PATH");
+            bail!(
+                "no camera found: plug one in, give pictures or a video with --source PATH, \
+                 or watch a drawn hand with --source demo"
+            );
         }
         let there: Vec<_> = devices.iter().map(Device::to_string).collect();
         let meant: VecDeque<_> = (devices.into_iter())
@@ -266,7 +269,10 @@ impl<D: Driver> CameraSource<D> {
                 .collect();
             match &tried[..] {
                 [one] if self.choice != Choice::First => bail!("cannot use the camera {one}"),
-                _ => bail!("no camera works:\n  {}", tried.join("\n  ")),
+                _ => bail!(
+                    "no camera works; --source demo shows a drawn hand without one:\n  {}",
+                    tried.join("\n  ")
+                ),
             }
         };
         self.state = State::Lost {
