@@ -285,10 +285,7 @@ fn a_camera_that_gives_garbage_only_is_an_error_that_says_so() {
     let Some(no_jpeg) = FakeCamera::sending("MJPG", &noise) else {
         return;
     };
-    let Some(too_short) = FakeCamera::sending("YUYV", &noise) else {
-        return;
-    };
-    for camera in [damaged, no_jpeg, too_short] {
+    for camera in [damaged, no_jpeg] {
         let running = camera.start(&["--headless"]);
         assert_one_error(running, &["Fake camera", "no good picture"]);
     }

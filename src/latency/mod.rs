@@ -315,6 +315,6 @@ mod tests {
         }
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["at_random"]["round_trip"]["count"], 41);
-        assert_eq!(json["camera_period_ms"], 33.3);
+        assert!(json["at_random"]["less_period_p50_ms"].is_number());
     }
 }
