@@ -22,7 +22,7 @@ use signcam::recognize::{Reading, ReadingTimes};
 /// Draws the README's picture.
 #[derive(Parser)]
 struct Options {
-    /// The PNG file to write.
+    /// The PNG (or, as a camera codes its pictures, JPEG) file to write.
     out: PathBuf,
     /// The picture's size.
     #[arg(long, default_value = "960x720", value_parser = size)]
@@ -105,6 +105,11 @@ fn main() -> Result<()> {
         .iter()
         .flat_map(|pixel| pixel.to_be_bytes().into_iter().skip(1))
         .collect();
+    if options.out.extension().is_some_and(|kind| kind == "jpg") {
+        let (width, height) = (width as u32, height as u32);
+        return image::save_buffer(&options.out, &bytes, width, height, ExtendedColorType::Rgb8)
+            .with_context(|| format!("cannot write {}", options.out.display()));
+    }
     let file = File::create(&options.out)
         .with_context(|| format!("cannot create {}", options.out.display()))?;
     PngEncoder::new_with_quality(

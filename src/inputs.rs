@@ -19,7 +19,10 @@ use crate::recognize::steady::Steadying;
 use crate::recognize::{HandPlace, Recognizer, RecognizerOptions, THRESHOLD};
 use crate::source::{self, DEFAULT_FPS, OpenOptions, Origin, Pace, Source};
 #[cfg(feature = "camera")]
-use crate::source::{Size, camera::Wish};
+use crate::source::{
+    Size,
+    camera::{Encoding, Wish},
+};
 use crate::stats::Setup;
 
 /// Most threads that one network may use.
@@ -52,6 +55,10 @@ pub struct SourceArgs {
     #[cfg(feature = "camera")]
     #[arg(long, value_name = "N", value_parser = parse_fps)]
     pub fps: Option<f64>,
+    /// Ask the camera for pictures coded like this; without it, uncompressed colour is preferred
+    #[cfg(feature = "camera")]
+    #[arg(long, value_name = "CODING")]
+    pub encoding: Option<Encoding>,
 }
 
 impl SourceArgs {
@@ -89,6 +96,7 @@ impl SourceArgs {
             wish: Wish {
                 size: self.size,
                 fps: self.fps,
+                encoding: self.encoding,
             },
         };
         source::open(&origin, &options)

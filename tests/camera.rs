@@ -28,7 +28,12 @@ impl Colours {
     }
 
     fn watch(&self, camera: &FakeCamera) -> Running {
-        camera.start(&["--headless", "--model", &self.1, "--box", BOX])
+        self.watch_with(camera, &[])
+    }
+
+    fn watch_with(&self, camera: &FakeCamera, more: &[&str]) -> Running {
+        let arguments = ["--headless", "--model", &self.1, "--box", BOX];
+        camera.start(&[&arguments, more].concat())
     }
 }
 
@@ -37,6 +42,25 @@ fn assert_letters(readings: &[Value], letter: &str) {
     for reading in readings {
         assert_eq!(reading["letter"], letter, "{reading}");
     }
+}
+
+/// How long an end may take that waits for nothing: many times what it does on an idle machine.
+const SOON: Duration = Duration::from_secs(5);
+
+/// What the program said of a run that a signal ended in good order.
+#[track_caller]
+fn end(running: Running) -> String {
+    let began = Instant::now();
+    running.signal("TERM");
+    let (status, said) = running.end();
+    assert!(status.success(), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    said
+}
+
+fn read_json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 /// The program ended with one message and no crash.
@@ -151,26 +175,10 @@ fn a_camera_can_be_chosen_and_a_missing_one_is_an_error() {
     };
     let camera = camera.with("FAKECAM_INDEX", 3);
     let colours = Colours::new();
-    let mut running = camera.start(&[
-        "--source",
-        "cam:3",
-        "--headless",
-        "--model",
-        &colours.1,
-        "--box",
-        BOX,
-    ]);
+    let mut running = colours.watch_with(&camera, &["--source", "cam:3"]);
     assert_letters(&running.readings(1), "A");
     drop(running);
-    let running = camera.start(&[
-        "--source",
-        "cam:0",
-        "--headless",
-        "--model",
-        &colours.1,
-        "--box",
-        BOX,
-    ]);
+    let running = colours.watch_with(&camera, &["--source", "cam:0"]);
     assert_one_error(running, &["cam:0", "Fake camera (cam:3)"]);
 }
 
@@ -181,45 +189,27 @@ fn a_camera_can_be_chosen_by_a_part_of_its_name() {
     };
     let camera = camera.with("FAKECAM_INDEX", 2);
     let colours = Colours::new();
-    let start = |name| {
-        camera.start(&[
-            "--camera",
-            name,
-            "--headless",
-            "--model",
-            &colours.1,
-            "--box",
-            BOX,
-        ])
-    };
+    let start = |name| colours.watch_with(&camera, &["--camera", name]);
     assert_letters(&start("FAKE").readings(1), "A");
     assert_letters(&start("2").readings(1), "A");
     assert_one_error(start("Other"), &["Other", "Fake camera (cam:2)"]);
 }
 
 #[test]
-fn a_size_or_rate_that_the_camera_lacks_is_an_error_that_lists_what_it_has() {
+fn a_size_rate_or_encoding_that_the_camera_lacks_is_an_error_that_lists_what_it_has() {
     let Some(camera) = FakeCamera::seeing(RED) else {
         return;
     };
     let size = format!("{WIDTH}x{HEIGHT}");
     let colours = Colours::new();
-    let start = |option, value| {
-        camera.start(&[
-            option,
-            value,
-            "--headless",
-            "--model",
-            &colours.1,
-            "--box",
-            BOX,
-        ])
-    };
+    let start = |option, value| colours.watch_with(&camera, &[option, value]);
     assert_letters(&start("--size", &size).readings(1), "A");
     assert_letters(&start("--fps", "30").readings(1), "A");
     let has = format!("MJPEG {size} at 30 fps");
     assert_one_error(start("--size", "1920x1080"), &[&has]);
     assert_one_error(start("--fps", "60"), &[&has]);
+    assert_letters(&start("--encoding", "mjpeg").readings(1), "A");
+    assert_one_error(start("--encoding", "nv12"), &[&has]);
 }
 
 #[test]
@@ -275,24 +265,57 @@ fn damaged_pictures_are_skipped_and_counted() {
     let camera = camera.with("FAKECAM_CORRUPT_EVERY", 3);
     let colours = Colours::new();
     let stats = colours.0.path().join("stats.json");
-    let stats = stats.to_str().unwrap();
-    let arguments = [
-        "--headless",
-        "--model",
-        &colours.1,
-        "--box",
-        BOX,
-        "--stats",
-        stats,
-    ];
-    let mut running = camera.start(&arguments);
+    let mut running = colours.watch_with(&camera, &["--stats", stats.to_str().unwrap()]);
     assert_letters(&running.readings(12), "A");
-    running.signal("INT");
-    let (status, said) = running.end();
-    assert!(status.success(), "{said}");
-    let stats: Value = serde_json::from_slice(&std::fs::read(Path::new(stats)).unwrap()).unwrap();
+    end(running);
+    let stats = read_json(&stats);
     assert!(stats["dropped"]["decode"].as_u64().unwrap() >= 4, "{stats}");
     assert!(stats["frames"].as_u64().unwrap() >= 12, "{stats}");
+}
+
+#[test]
+fn a_camera_that_gives_garbage_only_is_an_error_that_says_so() {
+    let Some(damaged) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let damaged = damaged.with("FAKECAM_GARBAGE_AFTER", 0);
+    let noise: Vec<u8> = (0..50_000_u32)
+        .map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()[3])
+        .collect();
+    let Some(no_jpeg) = FakeCamera::sending("MJPG", &noise) else {
+        return;
+    };
+    for camera in [damaged, no_jpeg] {
+        let running = camera.start(&["--headless"]);
+        assert_one_error(running, &["Fake camera", "no good picture"]);
+    }
+}
+
+/// What goes wrong after ten pictures is said, a recording of those ten survives, and the program
+/// ends as soon as it is told to.
+#[track_caller]
+fn assert_outlived(camera: &FakeCamera, says: &str) {
+    let colours = Colours::new();
+    let video = colours.0.path().join("demo.mp4");
+    let record: &[&str] = match cfg!(feature = "record") {
+        true => &["--record", video.to_str().unwrap()],
+        false => &[],
+    };
+    let mut running = colours.watch_with(camera, record);
+    running.readings(1);
+    running.wait_for_message(says);
+    let said = end(running);
+    assert!(said.contains("Fake camera"), "{said}");
+    #[cfg(feature = "record")]
+    assert!((5..=10).contains(&recorded(&video)), "{said}");
+}
+
+/// Pictures in a recording.
+#[cfg(feature = "record")]
+fn recorded(path: &Path) -> usize {
+    let video = std::fs::read(path).unwrap();
+    let video = re_mp4::Mp4::read_bytes(&video).unwrap();
+    video.tracks().values().next().unwrap().samples.len()
 }
 
 #[test]
@@ -300,14 +323,25 @@ fn an_unplugged_camera_is_waited_for_until_a_signal_ends_it() {
     let Some(camera) = FakeCamera::seeing(RED) else {
         return;
     };
-    let camera = camera.with("FAKECAM_UNPLUG_AFTER", 5);
-    let colours = Colours::new();
-    let mut running = colours.watch(&camera);
-    running.readings(1);
-    running.wait_for_message("unplugged");
-    running.signal("TERM");
-    let (status, said) = running.end();
-    assert!(status.success(), "{said}");
+    assert_outlived(&camera.with("FAKECAM_UNPLUG_AFTER", 10), "unplugged");
+}
+
+#[test]
+fn a_camera_that_stalls_is_noticed_and_does_not_hold_up_the_end() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let camera = camera.with("FAKECAM_STALL_AFTER", 10);
+    assert_outlived(&camera, "gives no picture");
+}
+
+#[test]
+fn a_camera_that_turns_to_garbage_is_noticed() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let camera = camera.with("FAKECAM_GARBAGE_AFTER", 10);
+    assert_outlived(&camera, "damaged pictures only");
 }
 
 #[test]
@@ -322,32 +356,20 @@ fn a_camera_that_is_plugged_in_again_is_read_again() {
 
 #[test]
 #[cfg(feature = "record")]
-fn a_recording_goes_on_after_the_camera_was_unplugged() {
-    let Some(camera) = FakeCamera::seeing(RED) else {
-        return;
-    };
-    let camera = camera.with("FAKECAM_UNPLUG_AFTER", 5);
-    let camera = camera.with("FAKECAM_REPLUG_MS", 300);
-    let colours = Colours::new();
-    let file = colours.0.path().join("demo.mp4");
-    let file = file.to_str().unwrap();
-    let mut running = camera.start(&[
-        "--headless",
-        "--model",
-        &colours.1,
-        "--box",
-        BOX,
-        "--record",
-        file,
-    ]);
-    running.readings(15);
-    running.signal("INT");
-    let (status, said) = running.end();
-    assert!(status.success(), "{said}");
-    let video = std::fs::read(file).unwrap();
-    let video = re_mp4::Mp4::read_bytes(&video).unwrap();
-    let track = video.tracks().values().next().unwrap();
-    assert!(track.samples.len() >= 10, "{said}");
+fn a_recording_goes_on_when_the_camera_does() {
+    for (fault, back_after_ms) in [("FAKECAM_UNPLUG_AFTER", 300), ("FAKECAM_EIO_AFTER", 0)] {
+        let Some(camera) = FakeCamera::seeing(RED) else {
+            return;
+        };
+        let camera = camera.with(fault, 5);
+        let camera = camera.with("FAKECAM_REPLUG_MS", back_after_ms);
+        let colours = Colours::new();
+        let video = colours.0.path().join("demo.mp4");
+        let mut running = colours.watch_with(&camera, &["--record", video.to_str().unwrap()]);
+        running.readings(15);
+        let said = end(running);
+        assert!(recorded(&video) >= 10, "{fault}: {said}");
+    }
 }
 
 #[test]
@@ -358,20 +380,10 @@ fn the_rate_of_a_camera_that_slows_down_in_low_light_is_the_one_measured() {
     let camera = camera.with("FAKECAM_SLOW_AFTER", 1);
     let colours = Colours::new();
     let stats = colours.0.path().join("stats.json");
-    let mut running = camera.start(&[
-        "--headless",
-        "--model",
-        &colours.1,
-        "--box",
-        BOX,
-        "--stats",
-        stats.to_str().unwrap(),
-    ]);
+    let mut running = colours.watch_with(&camera, &["--stats", stats.to_str().unwrap()]);
     running.readings(8);
-    running.signal("INT");
-    let (status, said) = running.end();
-    assert!(status.success(), "{said}");
-    let stats: Value = serde_json::from_slice(&std::fs::read(stats).unwrap()).unwrap();
+    end(running);
+    let stats = read_json(&stats);
     // It promised 30 and delivers 7.5.
     let fps = stats["fps"]["source"].as_f64().unwrap();
     assert!((5.0..12.0).contains(&fps), "{fps}");
@@ -410,23 +422,6 @@ fn assert_goes_on_after_five(camera: &FakeCamera) {
     for pair in readings.windows(2) {
         assert!(seq(&pair[1]) > seq(&pair[0]), "{pair:?}");
     }
-}
-
-#[test]
-fn a_camera_that_stalls_is_noticed_and_does_not_hold_up_the_end() {
-    let Some(camera) = FakeCamera::seeing(RED) else {
-        return;
-    };
-    let camera = camera.with("FAKECAM_STALL_AFTER", 5);
-    let colours = Colours::new();
-    let mut running = colours.watch(&camera);
-    running.readings(1);
-    running.wait_for_message("gives no picture");
-    let began = Instant::now();
-    running.signal("INT");
-    let (status, said) = running.end();
-    assert!(status.success(), "{said}");
-    assert!(began.elapsed() < Duration::from_secs(10));
 }
 
 #[test]

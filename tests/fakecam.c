@@ -19,6 +19,7 @@
  *     FAKECAM_LEFT_AT=YU12      the format in which another program left it
  *     FAKECAM_LEFT_FPS=25/2     the rate at which another program left it
  *     FAKECAM_CORRUPT_EVERY=N   each Nth picture is damaged
+ *     FAKECAM_GARBAGE_AFTER=N   each picture after N is damaged
  *     FAKECAM_STALL_AFTER=N     no more pictures after N
  *     FAKECAM_SLOW_AFTER=N      after N pictures only every fourth comes, as from a camera in a dim room
  *     FAKECAM_EIO_AFTER=N       after N pictures input/output errors until it is started again
@@ -71,7 +72,7 @@ static struct {
     unsigned width, height;
     struct v4l2_fract interval, left_interval;
     int index, metadata, open_error, busy;
-    long corrupt_every, stall_after, slow_after, eio_after, unplug_after, replug_ms;
+    long corrupt_every, garbage_after, stall_after, slow_after, eio_after, unplug_after, replug_ms;
     struct payload frames[MAX_FRAMES];
     int frame_count;
     size_t buffer_size;
@@ -154,6 +155,7 @@ static void configure(void)
     config.open_error = number("FAKECAM_OPEN_ERROR", 0);
     config.busy = number("FAKECAM_BUSY", 0);
     config.corrupt_every = number("FAKECAM_CORRUPT_EVERY", 0);
+    config.garbage_after = number("FAKECAM_GARBAGE_AFTER", -1);
     config.stall_after = number("FAKECAM_STALL_AFTER", -1);
     config.slow_after = number("FAKECAM_SLOW_AFTER", -1);
     config.eio_after = number("FAKECAM_EIO_AFTER", -1);
@@ -238,7 +240,8 @@ static int produce(long sequence, struct timespec now)
     struct payload *frame = &config.frames[sequence % config.frame_count];
     buffer->used = frame->length < config.buffer_size ? frame->length : config.buffer_size;
     memcpy(buffer->bytes, frame->bytes, buffer->used);
-    if (config.corrupt_every && sequence % config.corrupt_every == config.corrupt_every - 1)
+    int due = config.corrupt_every && sequence % config.corrupt_every == config.corrupt_every - 1;
+    if (due || (config.garbage_after >= 0 && sequence >= config.garbage_after))
         damage(buffer);
     buffer->captured = (struct timeval){now.tv_sec, now.tv_nsec / 1000};
     buffer->sequence = sequence;

@@ -306,6 +306,10 @@ mod tests {
         drift: f64,
         /// Grey levels of a lamp that flickers at 100 Hz.
         flicker: f64,
+        /// The share of the picture that sees the window, at its end; the rest is as bright as black.
+        share: f64,
+        /// How much of the window's light its furthest part has, as where it is seen at an angle.
+        furthest: f64,
     }
 
     const CAMERA: Simulated = Simulated {
@@ -318,6 +322,8 @@ mod tests {
         noise: 2.0,
         drift: 0.0,
         flicker: 0.0,
+        share: 1.0,
+        furthest: 1.0,
     };
 
     impl Simulated {
@@ -347,11 +353,18 @@ mod tests {
                 {
                     under_way.remove(0);
                     let white = self.white_share(&on_screen, end);
-                    let level = self.black + white * (self.white - self.black);
-                    let level = level + self.drift * end / 1000.0;
-                    let level = level + self.flicker * (end * 0.2 * std::f64::consts::PI).sin();
+                    let lamp = self.flicker * (end * 0.2 * std::f64::consts::PI).sin();
+                    let room = self.black + self.drift * end / 1000.0 + lamp;
                     let mut grid = Grid::plain(0.0);
-                    for cell in &mut grid.0 {
+                    let cells = grid.0.len() as f64;
+                    for (at, cell) in grid.0.iter_mut().enumerate() {
+                        // 0 at the window's nearest part, 1 at its furthest, negative beside it.
+                        let along = 1.0 - (1.0 - (at as f64 + 0.5) / cells) / self.share;
+                        let light = match along < 0.0 {
+                            true => 0.0,
+                            false => 1.0 - along * (1.0 - self.furthest),
+                        };
+                        let level = room + light * white * (self.white - self.black);
                         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                         let drawn = f64::from(random >> 8) / f64::from(1 << 23) - 1.0;
                         let noise = drawn * self.noise * 1.7;
@@ -419,6 +432,31 @@ mod tests {
                 ..CAMERA
             }
             .assert_right();
+        }
+    }
+
+    #[test]
+    fn the_figure_is_right_at_an_angle_in_a_mirror_and_in_a_dim_reflection() {
+        let small = Simulated {
+            share: 0.08,
+            ..CAMERA
+        };
+        let at_an_angle = Simulated {
+            share: 0.3,
+            furthest: 0.2,
+            ..CAMERA
+        };
+        let in_dark_glass = Simulated {
+            black: 20.0,
+            white: 32.0,
+            noise: 3.0,
+            share: 0.1,
+            ..CAMERA
+        };
+        for (camera, share) in [(small, 0.08), (at_an_angle, 0.3), (in_dark_glass, 0.1)] {
+            camera.assert_right();
+            let found = camera.measure().unwrap().share;
+            assert!((found - share).abs() < 0.02, "{found} of {share}");
         }
     }
 

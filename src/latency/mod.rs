@@ -277,3 +277,41 @@ impl fmt::Display for Report {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_states_the_cameras_period_and_what_is_left_without_it() {
+        let mut histogram = Histogram::new_with_bounds(1, 10_000_000, 3).unwrap();
+        for ms in 80..=120 {
+            histogram.record(ms * 1000).unwrap();
+        }
+        let trips = Trips {
+            to_program: histogram.clone(),
+            to_stamp: histogram,
+        };
+        let outcome = Outcome {
+            period: Duration::from_micros(33_300),
+            share: 0.25,
+            in_loop: trips.clone(),
+            at_random: trips,
+        };
+        let report = Report::new(&Origin::Camera(2), &outcome);
+        let left = report.in_loop.less_period_p50_ms;
+        assert!((left - (100.0 - 33.3)).abs() < 0.2, "{left}");
+        let text = report.to_string();
+        for part in [
+            "cam:2, period 33.3 ms",
+            "25 %",
+            "66.7 ms in a loop",
+            "exposure",
+        ] {
+            assert!(text.contains(part), "{part} is missing in: {text}");
+        }
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["at_random"]["round_trip"]["count"], 41);
+        assert!(json["at_random"]["less_period_p50_ms"].is_number());
+    }
+}

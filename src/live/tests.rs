@@ -26,9 +26,10 @@ enum Step {
     Fail(&'static str),
 }
 
-/// Does the steps, one every few milliseconds, then ends or waits for ever.
+/// Does the steps, one after `every`, then ends or waits for ever.
 struct FakeSource {
     steps: VecDeque<Step>,
+    every: Duration,
     then_waits: bool,
     seq: u64,
 }
@@ -37,6 +38,7 @@ impl FakeSource {
     fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         FakeSource {
             steps: steps.into_iter().collect(),
+            every: Duration::from_millis(3),
             then_waits: false,
             seq: 0,
         }
@@ -60,7 +62,7 @@ impl Source for FakeSource {
     }
 
     fn next(&mut self, pool: &FramePool) -> Result<Event> {
-        std::thread::sleep(Duration::from_millis(3));
+        std::thread::sleep(self.every);
         match self.steps.pop_front() {
             Some(Step::Frame) => {
                 let frame = pool.fill(|frame| {
@@ -175,6 +177,36 @@ fn the_screen_does_not_wait_for_the_reader() {
     };
     let live = live(FakeSource::frames(10_000), reader);
     live.run(on(open, true), None).unwrap();
+}
+
+#[test]
+fn a_slow_reader_leaves_rate_and_age_of_the_shown_frames_as_they_are() {
+    const SLOW: Duration = Duration::from_millis(120);
+    let watch = |pause: Duration| {
+        let (open, _) = screen(no_keys);
+        let reader = move |frame: &Frame, _: Rect| {
+            std::thread::sleep(pause);
+            Ok(reading_of(frame))
+        };
+        let source = FakeSource {
+            every: Duration::from_millis(30),
+            ..FakeSource::frames(50)
+        };
+        let live = live(source, reader);
+        let stats = live.stats.clone();
+        live.run(on(open, true), None).unwrap();
+        let times = stats.stages();
+        let shown = times.iter().find(|(name, _)| *name == "age_at_present");
+        let read = times.iter().find(|(name, _)| *name == "find");
+        (shown.unwrap().1, read.unwrap().1.count)
+    };
+    let (quick, _) = watch(Duration::ZERO);
+    let (slow, read) = watch(SLOW);
+    assert!(slow.count >= 45, "{} of 50 frames were shown", slow.count);
+    assert!(read <= 25, "{read} frames were read");
+    // Were they held up by the reader, half of them would be half of its time older.
+    let older = slow.p50_ms - quick.p50_ms;
+    assert!(older < SLOW.as_secs_f64() * 1e3 / 4.0, "{older} ms older");
 }
 
 #[test]

@@ -210,6 +210,54 @@ mod tests {
     }
 
     #[test]
+    fn pictures_of_odd_width_and_height_are_read() {
+        let (width, height) = (WIDTH - 1, HEIGHT - 1);
+        let odd = |encoding| Format {
+            width: width as u32,
+            height: height as u32,
+            ..format(encoding)
+        };
+        let rgb: Vec<u8> = (0..width * height)
+            .flat_map(|at| match at % width < WIDTH / 2 {
+                true => [220, 20, 20],
+                false => [20, 20, 220],
+            })
+            .collect();
+        let mut jpeg = Vec::new();
+        JpegEncoder::new_with_quality(&mut jpeg, 90)
+            .write_image(&rgb, width as u32, height as u32, ExtendedColorType::Rgb8)
+            .unwrap();
+        // Two pixels share their chroma; the last one of a row has its own.
+        let yuyv: Vec<u8> = (0..WIDTH / 2 * height)
+            .flat_map(|pair| {
+                let [y, u, v] = yuv(pair * 2 % WIDTH);
+                [y, u, y, v]
+            })
+            .collect();
+        let luma = (0..width * height).map(|at| yuv(at % width)[0]);
+        let chroma = (0..WIDTH / 2 * HEIGHT / 2).flat_map(|at| {
+            let [_, u, v] = yuv(at * 2 % WIDTH);
+            [u, v]
+        });
+        let nv12: Vec<u8> = luma.chain(chroma).collect();
+        for (encoding, data) in [
+            (Encoding::Rgb, rgb),
+            (Encoding::Mjpeg, jpeg),
+            (Encoding::Yuyv, yuyv),
+            (Encoding::Nv12, nv12),
+        ] {
+            let mut frame = Frame::empty();
+            decode(&odd(encoding), &data, &mut frame).unwrap();
+            assert_eq!((frame.width, frame.height), (width, height));
+            for (x, y, blue) in [(4, 2, false), (width - 1, height - 1, true)] {
+                let pixel = &frame.pixels[(y * width + x) * 3..][..3];
+                assert_eq!(pixel[2] > 180, blue, "{encoding}: {pixel:?}");
+                assert_eq!(pixel[0] > 180, !blue, "{encoding}: {pixel:?}");
+            }
+        }
+    }
+
+    #[test]
     fn a_buffer_longer_than_its_picture_is_read_and_a_shorter_one_is_damaged() {
         let mut rgb = red_and_blue();
         for encoding in [Encoding::Rgb, Encoding::Bgr] {

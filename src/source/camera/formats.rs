@@ -3,12 +3,13 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::source::Size;
 
 /// How a camera codes its pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
     /// Packed 4:2:2 (Y0 U Y1 V), limited range, BT.601.
@@ -95,6 +96,8 @@ pub struct Wish {
     pub size: Option<Size>,
     /// This many frames a second, give or take one in a hundred: 30 stands for 29.97, too.
     pub fps: Option<f64>,
+    /// Coded like this.
+    pub encoding: Option<Encoding>,
 }
 
 impl Wish {
@@ -106,6 +109,7 @@ impl Wish {
         };
         self.size.is_none_or(|wanted| wanted == size)
             && (self.fps).is_none_or(|wanted| (format.fps / wanted - 1.0).abs() <= 0.01)
+            && (self.encoding).is_none_or(|wanted| wanted == format.encoding)
     }
 }
 
@@ -123,7 +127,7 @@ pub fn choose(formats: &[Format], wish: &Wish) -> Result<Vec<Format>, String> {
     if allowed.is_empty() {
         let all: Vec<String> = ranked(formats).iter().map(Format::to_string).collect();
         return Err(format!(
-            "it has no format of the size and rate asked for; choose one of\n    {}",
+            "it has no format of the size, rate and encoding asked for; choose one of\n    {}",
             all.join("\n    ")
         ));
     }
@@ -238,13 +242,25 @@ mod tests {
             width: 1280,
             height: 720,
         });
-        let chosen = |size, fps| choose(&formats, &Wish { size, fps });
+        let chosen = |size, fps| {
+            let wish = Wish {
+                size,
+                fps,
+                encoding: None,
+            };
+            choose(&formats, &wish)
+        };
         let rates =
             |formats: Vec<Format>| formats.iter().map(|f| f.fps.round()).collect::<Vec<_>>();
         assert_eq!(chosen(None, None).unwrap()[0].width, 640);
         assert_eq!(rates(chosen(size, None).unwrap()), [30.0, 60.0]);
         assert_eq!(rates(chosen(size, Some(30.0)).unwrap()), [30.0]);
         assert_eq!(chosen(None, Some(60.0)).unwrap()[0].width, 1280);
+        let mjpeg = Wish {
+            encoding: Some(Encoding::Mjpeg),
+            ..Wish::default()
+        };
+        assert_eq!(choose(&formats, &mjpeg).unwrap()[0].width, 1280);
         let error = chosen(size, Some(25.0)).unwrap_err();
         assert!(error.contains("YUYV 640x480 at 30 fps"), "{error}");
         assert!(error.contains("29.97"), "{error}");

@@ -39,6 +39,9 @@ const FIRST_PICTURE: Duration = Duration::from_secs(5);
 /// A camera that was silent for so long has stalled.
 const STALL: Duration = Duration::from_millis(900);
 
+// A stall is noticed within a second.
+const _: () = assert!(STALL.as_millis() + LONGEST_WAIT.as_millis() <= 1000);
+
 /// Time between two attempts to find a camera again.
 const RETRY: Duration = Duration::from_millis(500);
 

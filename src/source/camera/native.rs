@@ -119,11 +119,36 @@ fn failed(error: NokhwaError) -> CameraError {
     system_error(&error).unwrap_or_else(|| CameraError::Failed(error.to_string()))
 }
 
+/// What an error means, where it means something particular.
 fn system_error(error: &NokhwaError) -> Option<CameraError> {
     let text = error.to_string();
-    let (_, number) = text.split_once("(os error ")?;
-    let (number, _) = number.split_once(')')?;
-    listing::system_error(number.parse().ok()?)
+    windows_error(&text).or_else(|| {
+        let (_, number) = text.split_once("(os error ")?;
+        let (number, _) = number.split_once(')')?;
+        listing::system_error(number.parse().ok()?)
+    })
+}
+
+/// What an error's text means that ends with one of Windows' codes, as in "Access is denied.
+/// (0x80070005)".
+fn windows_error(text: &str) -> Option<CameraError> {
+    const ACCESS_DENIED: u32 = 0x8007_0005;
+    const SHARING_VIOLATION: u32 = 0x8007_0020;
+    const BUSY: u32 = 0x8007_00aa;
+    const FAILED_START_STREAMING: u32 = 0xc00d_3704;
+    const DEVICE_INVALIDATED: u32 = 0xc00d_3ea2;
+    const DEVICE_PREEMPTED: u32 = 0xc00d_3ea3;
+    const NOT_CONNECTED: u32 = 0x8007_048f;
+    let (_, code) = text.rsplit_once("(0x")?;
+    let (code, _) = code.split_once(')')?;
+    match u32::from_str_radix(code, 16).ok()? {
+        ACCESS_DENIED => Some(CameraError::Denied),
+        SHARING_VIOLATION | BUSY | FAILED_START_STREAMING | DEVICE_PREEMPTED => {
+            Some(CameraError::Busy)
+        }
+        DEVICE_INVALIDATED | NOT_CONNECTED => Some(CameraError::Gone),
+        _ => None,
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -220,5 +245,28 @@ mod listing_elsewhere {
             Ok(true) => Ok(()),
             _ => Err(CameraError::Denied),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_a_person_can_mend_is_known_by_the_systems_number() {
+        let opening = |why: &str| refused(NokhwaError::OpenDeviceError("0".into(), why.into()));
+        for (why, meaning) in [
+            ("Access is denied. (0x80070005)", CameraError::Denied),
+            ("It is in use. (0xC00D3704)", CameraError::Busy),
+            ("It is preempted. (0xC00D3EA3)", CameraError::Busy),
+            ("It is no longer present. (0xC00D3EA2)", CameraError::Gone),
+        ] {
+            assert_eq!(opening(why), meaning, "{why}");
+        }
+        let other = "Unspecified error (0x80004005)";
+        let CameraError::Refused(said) = opening(other) else {
+            panic!("another format is worth a try");
+        };
+        assert!(said.contains(other), "{said}");
     }
 }

@@ -26,11 +26,12 @@ enum Opening {
 
 /// Cameras by index, each with what it does the first time it is opened, the second time ...
 /// After the last time it is not listed any more.
-#[derive(Default)]
 struct Fake {
     cameras: Mutex<HashMap<u32, VecDeque<Opening>>>,
     /// An encoding that every camera refuses.
     refused: Option<Encoding>,
+    /// What the camera with an index is called.
+    name: fn(u32) -> String,
 }
 
 impl Fake {
@@ -41,6 +42,7 @@ impl Fake {
         Fake {
             cameras: Mutex::new(cameras.collect()),
             refused: None,
+            name: |index| format!("Camera {index}"),
         }
     }
 }
@@ -67,7 +69,7 @@ impl Driver for Fake {
         indices.sort_unstable();
         let device = |index| Device {
             index,
-            name: format!("Camera {index}"),
+            name: (self.name)(index),
         };
         Ok(indices.into_iter().map(device).collect())
     }
@@ -177,7 +179,7 @@ fn a_format_that_is_refused_makes_room_for_the_next_one() {
 
 #[test]
 fn without_a_camera_the_error_says_what_to_do_instead() {
-    let error = first_error(source(Fake::default(), Choice::First));
+    let error = first_error(source(Fake::with(&[]), Choice::First));
     assert!(
         error.contains("no camera") && error.contains("--source"),
         "{error}"
@@ -260,6 +262,29 @@ fn an_unplugged_camera_is_waited_for_and_read_again_when_it_is_back() {
         said.iter().all(|reason| reason.contains("waiting for")),
         "{said:?}"
     );
+}
+
+#[test]
+fn a_camera_that_comes_back_in_another_socket_is_known_by_its_name() {
+    let unplugged = Opening::Deliver(vec![Step::Picture, Step::Fail(CameraError::Gone)]);
+    let mut fake = Fake::with(&[(2, &[unplugged]), (0, &[pictures(5)])]);
+    fake.name = |index| match index {
+        0 => "Another camera".into(),
+        _ => "Camera".into(),
+    };
+    let mut source = source(fake, Choice::Index(2));
+    let pool = FramePool::new();
+    next_frame(&mut source, &pool);
+    while !matches!(source.next(&pool).unwrap(), Event::Waiting(Some(_))) {}
+
+    let mut cameras = source.driver.cameras.lock().unwrap();
+    cameras.insert(7, [pictures(3)].into());
+    drop(cameras);
+    next_frame(&mut source, &pool);
+    let State::Running(running) = &source.state else {
+        panic!("it gave a frame, but does not run");
+    };
+    assert_eq!(running.capture.device.index, 7);
 }
 
 #[test]
