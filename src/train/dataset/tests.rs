@@ -322,3 +322,22 @@ fn more_folds_than_signers_are_refused() {
     let data = table(HEAD, &ROWS);
     assert!(open(data.path()).unwrap().folds(3).is_err());
 }
+
+#[test]
+fn a_table_of_too_many_rows_or_bytes_is_refused() {
+    let folder = folder(&["a.png"]);
+    let table = folder.path().join("hands.csv");
+    let rows = "a.png,ann,train,A\n".repeat(MAX_PICTURES + 1);
+    fs::write(&table, format!("path,signer,split,label\n{rows}")).unwrap();
+    let told = error(open(folder.path()));
+    assert!(
+        told.contains("rows") && told.contains("hands.csv"),
+        "{told}"
+    );
+
+    // Takes no room on the disk, nor in memory.
+    let file = fs::File::create(&table).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let told = error(open(folder.path()));
+    assert!(told.contains("MiB") && told.contains("hands.csv"), "{told}");
+}
