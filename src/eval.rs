@@ -57,6 +57,15 @@ pub struct EvalArgs {
     pub model: Option<PathBuf>,
 }
 
+/// Reads a table of boxes, for the fuzzers.
+///
+/// # Errors
+/// When it makes no sense.
+#[cfg(fuzzing)]
+pub fn read_boxes(table: &std::path::Path, split: Option<&str>) -> Result<()> {
+    Boxes::read(table, split).map(|_| ())
+}
+
 /// Where a picture's hand is said to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Hand {

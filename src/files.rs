@@ -4,7 +4,23 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+
+/// Opens a file of at most `most` bytes.
+///
+/// # Errors
+/// When it cannot be opened or is larger; nothing of it is read.
+pub fn open_bounded(path: &Path, most: u64) -> Result<fs::File> {
+    let file = fs::File::open(path)?;
+    let size = file.metadata()?.len();
+    ensure!(
+        size <= most,
+        "the file has {} MiB, and more than {} MiB are not read",
+        size >> 20,
+        most >> 20
+    );
+    Ok(file)
+}
 
 /// Writes a file so that a reader finds the old content or the new, never half of it: to a
 /// temporary file beside it first, which is then renamed. Missing parent folders are not made.

@@ -1,5 +1,6 @@
 //! Loads an ONNX file with its labels and preprocessing; refuses what does not fit.
 
+mod constants;
 mod engine;
 pub mod file;
 mod maps;

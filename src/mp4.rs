@@ -653,6 +653,28 @@ mod tests {
     }
 
     #[test]
+    fn a_box_that_claims_more_than_there_is_or_than_it_needs_takes_no_memory() {
+        let (file, _) = recording();
+        let moof = file.windows(4).position(|kind| kind == b"moof").unwrap() - 4;
+        for claim in [u32::MAX, 1 << 30, 7, 0] {
+            let mut claiming = file.clone();
+            claiming[moof..moof + 4].copy_from_slice(&claim.to_be_bytes());
+            // What lies before it stays readable.
+            assert_eq!(read(&claiming).unwrap().samples.len(), 0, "{claim}");
+        }
+        // A header box that is really there, but larger than any that is needed.
+        let mut large = file[..moof].to_vec();
+        put_box(&mut large, b"moof", |b| b.resize(2 << 20, 0));
+        assert!(read(&large).is_none());
+
+        let sample = file.windows(4).position(|kind| kind == b"trun").unwrap() + 20;
+        let mut claiming = file.clone();
+        claiming[sample..sample + 4].copy_from_slice(&u32::MAX.to_be_bytes());
+        let index = read(&claiming).unwrap();
+        assert!(index.samples.iter().all(|sample| sample.size < 100));
+    }
+
+    #[test]
     fn files_of_another_make_are_left_to_others() {
         assert!(read(b"").is_none());
         assert!(read(b"This is a text file, whatever its name.").is_none());

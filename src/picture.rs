@@ -71,7 +71,10 @@ fn open(path: &Path) -> Result<impl ImageDecoder> {
     let decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
     ensure!(
-        width > 0 && height > 0 && decoder.total_bytes() <= MAX_BYTES,
+        width > 0
+            && height > 0
+            && decoder.total_bytes() <= MAX_BYTES
+            && u64::from(width) * u64::from(height) * 3 <= MAX_BYTES,
         "{width} x {height} pixels are too many or too few"
     );
     Ok(decoder)
@@ -106,6 +109,27 @@ mod tests {
         std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
         let error = format!("{:#}", Picture::decode(&path).unwrap_err());
         assert!(error.contains("half.png"), "{error}");
+    }
+
+    /// A grey picture has a third of the bytes that it takes here.
+    #[test]
+    fn a_picture_that_would_take_too_much_once_decoded_is_refused_by_its_head() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("grey.jpg");
+        let mut bytes = Vec::new();
+        image::codecs::jpeg::JpegEncoder::new(&mut bytes)
+            .encode(&[90; 64], 8, 8, image::ExtendedColorType::L8)
+            .unwrap();
+        // The frame header: its length, 8 bits a sample, then height and width.
+        let header = [0xff, 0xc0, 0, 11, 8];
+        let at = bytes.windows(5).position(|found| found == header).unwrap();
+        bytes[at + 5..at + 9].copy_from_slice(&[0x3f, 0xff, 0x3f, 0xff]);
+        std::fs::write(&path, &bytes).unwrap();
+        let error = format!("{:#}", check_head(&path).unwrap_err());
+        assert!(
+            error.contains("grey.jpg") && error.contains("16383 x 16383"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -25,6 +25,9 @@
  *     FAKECAM_EIO_AFTER=N       after N pictures input/output errors until it is started again
  *     FAKECAM_UNPLUG_AFTER=N    it is gone after N pictures
  *     FAKECAM_REPLUG_MS=N       and back after so many milliseconds, for good
+ *     FAKECAM_CLOCK_BACK_AFTER=N  after N pictures somebody sets the time of day an hour back
+ *
+ * A program that asks for a socket that leads off the machine is ended: nothing watched leaves it.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -34,12 +37,14 @@
 #include <linux/videodev2.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -72,7 +77,7 @@ static struct {
     unsigned width, height;
     struct v4l2_fract interval, left_interval;
     int index, metadata, open_error, busy;
-    long corrupt_every, garbage_after, stall_after, slow_after, eio_after, unplug_after, replug_ms;
+    long corrupt_every, garbage_after, stall_after, slow_after, eio_after, unplug_after, replug_ms, clock_back_after;
     struct payload frames[MAX_FRAMES];
     int frame_count;
     size_t buffer_size;
@@ -94,6 +99,9 @@ static int io_error, gone, was_unplugged;
 static struct timespec unplugged_at;
 static DIR *dev_dir;
 static int dev_entry;
+
+/* Read without the lock, by whoever asks for the time. */
+static atomic_int clock_is_back;
 
 static int fail(int error)
 {
@@ -161,6 +169,7 @@ static void configure(void)
     config.eio_after = number("FAKECAM_EIO_AFTER", -1);
     config.unplug_after = number("FAKECAM_UNPLUG_AFTER", -1);
     config.replug_ms = number("FAKECAM_REPLUG_MS", -1);
+    config.clock_back_after = number("FAKECAM_CLOCK_BACK_AFTER", -1);
     const char *dir = getenv("FAKECAM_FRAMES");
     while (dir && config.frame_count < MAX_FRAMES && load_frame(dir, config.frame_count))
         config.frame_count++;
@@ -233,6 +242,8 @@ static int produce(long sequence, struct timespec now)
         wake(streaming_fd);
         return 0;
     }
+    if (config.clock_back_after >= 0 && sequence >= config.clock_back_after)
+        clock_is_back = 1;
     if (empty.count == 0)
         return 1; /* nobody gave a buffer back: the picture is lost */
     int at = pop(&empty);
@@ -529,6 +540,26 @@ long syscall(long id, ...)
     if (id == SYS_ioctl && handled_ioctl(arguments[0], arguments[1], (void *)arguments[2], &result))
         return result;
     return REAL(syscall)(id, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real)
+        real = REAL(clock_gettime);
+    int result = real(clock, now);
+    if (clock == CLOCK_REALTIME && clock_is_back)
+        now->tv_sec -= 3600;
+    return result;
+}
+
+int socket(int domain, int type, int protocol)
+{
+    if (domain != AF_UNIX) {
+        fprintf(stderr, "fakecam: a socket of family %d was asked for\n", domain);
+        abort();
+    }
+    return REAL(socket)(domain, type, protocol);
 }
 
 static void *map_buffer(size_t length, off_t offset)

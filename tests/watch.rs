@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::assert::Assert;
 use common::{BLUE, GREEN, RED, colour_model, paint, signcam};
+use image::{Rgb, RgbImage};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::{contains, is_empty};
 use serde_json::Value;
+use signcam::int8::Isa;
 use tempfile::TempDir;
 
 /// A folder of pictures, red, green and blue by their names, and a model that tells them apart.
@@ -226,4 +228,45 @@ fn what_cannot_be_meant_is_wrong_usage() {
             .code(2)
             .stdout(is_empty());
     }
+}
+
+/// What a processor can do decides how fast letters are read, and nothing else.
+#[test]
+fn every_kernel_family_gives_the_same_readings_to_the_last_digit() {
+    let folder = tempfile::tempdir().unwrap();
+    for at in 0..6u32 {
+        RgbImage::from_fn(160, 120, |x, y| {
+            let (dx, dy) = (x.abs_diff(60 + at * 9), y.abs_diff(55));
+            match dx * dx + dy * dy < 1200 {
+                true => Rgb([205, (150 + at * 7) as u8, 120]),
+                false => Rgb([(x * (at + 1)) as u8, (y * 3) as u8, (x ^ y) as u8]),
+            }
+        })
+        .save(folder.path().join(format!("{at}.png")))
+        .unwrap();
+    }
+    let lines = |isa: Isa, place: &[&str]| -> Vec<String> {
+        let mut command = signcam();
+        command.env("SIGNCAM_ISA", isa.name());
+        command.args(["--headless", "--pace", "max", "--source"]);
+        command.arg(folder.path()).args(place);
+        let output = command.assert().success().get_output().stdout.clone();
+        let lines = String::from_utf8(output).unwrap();
+        lines.lines().map(without_age).collect()
+    };
+    for place in [&[][..], &["--box", "0.2,0.2,0.5,0.6"]] {
+        let expected = lines(Isa::Portable, place);
+        assert_eq!(expected.len(), 6);
+        assert!(expected.iter().any(|line| line != &expected[0]));
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
+            assert_eq!(lines(isa, place), expected, "{isa}");
+        }
+    }
+}
+
+/// A line of JSON without what depends on the clock.
+fn without_age(line: &str) -> String {
+    let (before, age) = line.split_once("\"age_ms\":").unwrap();
+    let end = age.find([',', '}']).unwrap();
+    format!("{before}{}", &age[end..])
 }

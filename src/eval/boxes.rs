@@ -9,10 +9,12 @@ use csv::StringRecord;
 
 use super::Hand;
 use super::folder::Labelled;
+use crate::files::open_bounded;
 use crate::frame::Rect;
 
-/// Rows that a table may have.
-const MAX_ROWS: usize = 2_000_000;
+/// Rows that a table may have, and bytes.
+const MAX_ROWS: usize = 1_000_000;
+const MAX_BYTES: u64 = 256 << 20;
 
 /// A table's rows.
 #[derive(Debug)]
@@ -124,9 +126,10 @@ impl Boxes {
 }
 
 fn read(table: &Path, split: Option<&str>) -> Result<Boxes> {
+    let file = open_bounded(table, MAX_BYTES)?;
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
-        .from_path(table)?;
+        .from_reader(file);
     let columns = Columns::find(reader.headers()?, split.is_some())?;
     let mut rows = Vec::new();
     for record in reader.records() {
@@ -219,4 +222,31 @@ fn resolved(path: &Path) -> PathBuf {
 fn ending(path: &Path, names: usize) -> PathBuf {
     let all: Vec<Component<'_>> = path.components().collect();
     all[all.len().saturating_sub(names)..].iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_too_many_rows_or_bytes_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = folder.path().join("boxes.csv");
+        let rows = "a,,,,\n".repeat(MAX_ROWS + 1);
+        fs::write(&table, format!("path,x0,y0,x1,y1\n{rows}")).unwrap();
+        let error = format!("{:#}", Boxes::read(&table, None).unwrap_err());
+        assert!(
+            error.contains("rows") && error.contains("boxes.csv"),
+            "{error}"
+        );
+
+        // Takes no room on the disk, nor in memory.
+        let file = fs::File::create(&table).unwrap();
+        file.set_len(1 << 40).unwrap();
+        let error = format!("{:#}", Boxes::read(&table, None).unwrap_err());
+        assert!(
+            error.contains("MiB") && error.contains("boxes.csv"),
+            "{error}"
+        );
+    }
 }

@@ -487,10 +487,10 @@ impl<'g> Walk<'g> {
                 0
             }
         };
-        let reals = integers
-            .iter()
-            .enumerate()
-            .map(|(i, &v)| (v - zero_points[channel(i)]) as f32 * scale[channel(i)]);
+        let reals = integers.iter().enumerate().map(|(i, &v)| {
+            let steps = i64::from(v) - i64::from(zero_points[channel(i)]);
+            steps as f32 * scale[channel(i)]
+        });
         Ok(Value::Reals(
             Rc::new(reals.collect()),
             constant.dims.clone(),
@@ -761,7 +761,8 @@ impl<'g> Walk<'g> {
                         d => usize::try_from(d).map_err(|_| "a negative shape")?,
                     });
                 }
-                let known: usize = to.iter().filter(|&&d| d != usize::MAX).product();
+                let known = to.iter().filter(|&&d| d != usize::MAX);
+                let known = known.fold(1, |known: usize, &d| known.saturating_mul(d));
                 for d in to.iter_mut().filter(|d| **d == usize::MAX) {
                     *d = total / known.max(1);
                 }
@@ -797,7 +798,7 @@ impl<'g> Walk<'g> {
         let pixels: usize = from.iter().skip(2).product();
         let same_channels = to.first() == Some(&1)
             && to.get(1) == from.get(1)
-            && to.iter().product::<usize>() == total;
+            && to.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) == Some(total);
         if to != from && !(same_channels && pixels == 1) {
             return Err(format!("from shape {from:?} to {to:?}"));
         }
@@ -934,7 +935,12 @@ impl<'g> Walk<'g> {
             _ => return Err("neither scales nor sizes".into()),
         };
         let factor = sizes.get(2).map_or(0, |h| h / height.max(1));
-        let repeated = [1, channels, height * factor, width * factor];
+        let repeated = [
+            1,
+            channels,
+            height.saturating_mul(factor),
+            width.saturating_mul(factor),
+        ];
         // With a factor of two these pairs all repeat each pixel; with other factors only the first is sure to.
         let transform = graph::text(node, "coordinate_transformation_mode", "half_pixel");
         let rounding = graph::text(node, "nearest_mode", "round_prefer_floor");

@@ -22,8 +22,11 @@ const FRAME_TIME: Duration = Duration::from_millis(40);
 
 enum Step {
     Frame,
+    /// A frame of another width and height than the others.
+    Sized(usize, usize),
     Waiting(&'static str),
     Fail(&'static str),
+    Crash,
 }
 
 /// Does the steps, one after `every`, then ends or waits for ever.
@@ -63,10 +66,14 @@ impl Source for FakeSource {
 
     fn next(&mut self, pool: &FramePool) -> Result<Event> {
         std::thread::sleep(self.every);
-        match self.steps.pop_front() {
-            Some(Step::Frame) => {
+        let step = self.steps.pop_front();
+        match step {
+            Some(Step::Frame | Step::Sized(..)) => {
                 let frame = pool.fill(|frame| {
-                    frame.resize(64, 48);
+                    match step {
+                        Some(Step::Sized(width, height)) => frame.resize(width, height),
+                        _ => frame.resize(64, 48),
+                    }
                     frame.seq = self.seq;
                     frame.captured = Instant::now();
                     frame.time = FRAME_TIME * self.seq as u32;
@@ -80,6 +87,7 @@ impl Source for FakeSource {
             }
             Some(Step::Waiting(why)) => Ok(Event::Waiting(Some(why.into()))),
             Some(Step::Fail(why)) => Err(anyhow!(why)),
+            Some(Step::Crash) => panic!("the driver fell over"),
             None if self.then_waits => Ok(Event::Waiting(None)),
             None => Ok(Event::End),
         }
@@ -281,6 +289,40 @@ fn a_reader_that_crashes_ends_the_program_with_an_error() {
 }
 
 #[test]
+fn a_source_that_crashes_ends_the_program_with_an_error() {
+    let source = FakeSource::new([Step::Frame, Step::Crash]);
+    let error = live(source, quick_reader)
+        .run(View::default(), Some(Box::new(io::sink())))
+        .unwrap_err();
+    let error = format!("{error:#}");
+    assert!(
+        error.contains("source") && error.contains("fell over"),
+        "{error}"
+    );
+}
+
+#[test]
+fn pictures_that_change_their_size_are_shown_on_and_recorded_at_the_first_ones() {
+    let (open, shown) = screen(no_keys);
+    let file = FakeRecording::default();
+    let sizes = [(64, 48), (48, 64), (1, 1), (2000, 30), (64, 48)];
+    let source = FakeSource::new(sizes.map(|(width, height)| Step::Sized(width, height)));
+    let live = Live {
+        keep_all: true,
+        ..live(source, quick_reader)
+    };
+    let view = View {
+        record: recording(&file).record,
+        ..on(open, true)
+    };
+    live.run(view, None).unwrap();
+    assert!(shown.load(Ordering::SeqCst) >= sizes.len());
+    assert_eq!(file.times.lock().unwrap().len(), sizes.len());
+    let pixels = file.pixels.lock().unwrap();
+    assert!(pixels.iter().all(|count| *count == pixels[0]), "{pixels:?}");
+}
+
+#[test]
 fn an_interruption_ends_the_program_in_good_order() {
     let live = live(FakeSource::frames(3).then_waits(), quick_reader);
     let interrupted = Arc::clone(&live.interrupted);
@@ -409,11 +451,15 @@ fn headless_ends_when_nobody_reads_any_more() {
 #[derive(Clone, Default)]
 struct FakeRecording {
     times: Arc<Mutex<Vec<Duration>>>,
+    /// How many pixels each picture had.
+    pixels: Arc<Mutex<Vec<usize>>>,
     breaks_after: Option<usize>,
+    completed: Arc<AtomicBool>,
 }
 
 impl Recording for FakeRecording {
-    fn push(&mut self, _: &[u32], time: Duration) -> Result<()> {
+    fn push(&mut self, picture: &[u32], time: Duration) -> Result<()> {
+        self.pixels.lock().unwrap().push(picture.len());
         let mut times = self.times.lock().unwrap();
         if self.breaks_after == Some(times.len()) {
             bail!("the disk is full");
@@ -427,6 +473,7 @@ impl Recording for FakeRecording {
     }
 
     fn finish(self: Box<Self>) -> Result<String> {
+        self.completed.store(true, Ordering::SeqCst);
         Ok("recorded".into())
     }
 }
@@ -450,6 +497,45 @@ fn without_a_screen_each_frame_can_be_recorded_with_its_media_time() {
     let times = file.times.lock().unwrap();
     let expected: Vec<_> = (0..10).map(|seq| FRAME_TIME * seq).collect();
     assert_eq!(*times, expected);
+}
+
+#[test]
+fn a_recording_is_completed_when_the_window_is_closed() {
+    let file = FakeRecording::default();
+    let (open, _) = screen(|shown| match shown {
+        0..5 => Vec::new(),
+        _ => vec![Action::Quit],
+    });
+    let view = View {
+        record: recording(&file).record,
+        ..on(open, true)
+    };
+    let live = live(FakeSource::frames(10_000), quick_reader);
+    live.run(view, None).unwrap();
+    assert!(file.completed.load(Ordering::SeqCst));
+    assert!(!file.times.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_recording_is_completed_when_the_source_or_the_reader_fails() {
+    let crashes = |frame: &Frame, _: Rect| -> Result<Reading> {
+        assert!(frame.seq < 5, "on purpose");
+        Ok(reading_of(frame))
+    };
+    let readers: [Box<dyn Reader>; 2] = [Box::new(quick_reader), Box::new(crashes)];
+    for reader in readers {
+        let file = FakeRecording::default();
+        let steps = (0..20)
+            .map(|_| Step::Frame)
+            .chain([Step::Fail("unplugged")]);
+        let live = Live {
+            reader,
+            keep_all: true,
+            ..live(FakeSource::new(steps), quick_reader)
+        };
+        live.run(recording(&file), None).unwrap_err();
+        assert!(file.completed.load(Ordering::SeqCst));
+    }
 }
 
 #[test]

@@ -1,18 +1,15 @@
 //! What runs a network: this crate's integer layers where they can, else the stock runtime.
 
-use anyhow::{Context, Result, ensure};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use anyhow::{Result, bail};
 use tract_onnx::pb::ModelProto;
 
 use super::file::OnnxFile;
 use super::metadata::Preprocessing;
 use super::stock::StockNetwork;
 use crate::int8::lower::lower;
-use crate::int8::plan::{LayerOp, Plan};
 use crate::int8::{InputTransform, Isa, Network};
-
-/// A map of more bytes than this is refused before memory is taken for it; a MobileNetV2's largest
-/// has 25 MB at 1024 pixels.
-const MAX_MAP: usize = 64 << 20;
 
 /// A network, ready to run. Clones have buffers of their own.
 #[derive(Debug, Clone)]
@@ -36,7 +33,7 @@ impl Engine {
         let size = preprocessing.input_size;
         match lower(&file.proto) {
             Ok(plan) => {
-                check_plan(&plan)?;
+                plan.check()?;
                 let transform = InputTransform {
                     mean: [preprocessing.mean; 3],
                     std: [preprocessing.std; 3],
@@ -99,44 +96,12 @@ impl Engine {
                 input,
             } => {
                 preprocessing.normalise(crop, input);
-                network.run(input, take)
+                // It asserts where a file contradicts itself, as when it is loaded.
+                catch_unwind(AssertUnwindSafe(|| network.run(input, take)))
+                    .unwrap_or_else(|_| bail!("the runtime gave up on it; is the file damaged?"))
             }
         }
     }
-}
-
-fn check_plan(plan: &Plan) -> Result<()> {
-    for map in &plan.maps {
-        check_map(map.height, map.width, map.channels)?;
-    }
-    for layer in &plan.layers {
-        let (LayerOp::Conv(window, _) | LayerOp::Depthwise(window, _)) = &layer.op else {
-            continue;
-        };
-        let maps = (layer.inputs.first(), plan.maps.get(layer.output));
-        let (Some(&input), Some(output)) = maps else {
-            continue;
-        };
-        // What it reads, its padding included.
-        let along = |at: usize, size: usize| {
-            (size.saturating_mul(window.stride[at])).saturating_add(window.kernel[at])
-        };
-        let channels = plan.maps.get(input).map_or(0, |map| map.channels);
-        check_map(along(0, output.height), along(1, output.width), channels)
-            .with_context(|| format!("its layer {} is padded absurdly", layer.name))?;
-    }
-    Ok(())
-}
-
-fn check_map(height: usize, width: usize, channels: usize) -> Result<()> {
-    let pixels = height.checked_mul(width);
-    ensure!(
-        pixels
-            .and_then(|pixels| pixels.checked_mul(channels))
-            .is_some_and(|bytes| bytes <= MAX_MAP),
-        "a map of {height} x {width} x {channels} in it is too large"
-    );
-    Ok(())
 }
 
 /// Whether a file means to be quantised, so that running it in float would surprise.

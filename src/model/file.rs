@@ -16,6 +16,9 @@ use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
 /// Larger files are refused unread, in bytes. A float MobileNetV2 has 14 MB.
 const MAX_FILE: u64 = 256 << 20;
 
+/// Files of more nodes are refused. A MobileNetV2 in int8 has about 500.
+const MAX_NODES: usize = 20_000;
+
 /// A decoded ONNX file whose names resolve and whose tensors hold as much as they declare.
 #[derive(Debug, Clone)]
 pub struct OnnxFile {
@@ -56,6 +59,10 @@ impl OnnxFile {
             .graph
             .as_ref()
             .context("this is no ONNX file, or one cut short: it holds no graph")?;
+        ensure!(
+            proto.functions.is_empty(),
+            "it brings functions of its own, which cannot be read"
+        );
         check_graph(graph)?;
         let props = proto
             .metadata_props
@@ -126,6 +133,11 @@ fn check_graph(graph: &GraphProto) -> Result<()> {
         graph.sparse_initializer.is_empty(),
         "its weights are sparse, which cannot be read"
     );
+    ensure!(
+        graph.node.len() <= MAX_NODES,
+        "it has {} nodes, more than {MAX_NODES}",
+        graph.node.len()
+    );
     for tensor in &graph.initializer {
         check_tensor(tensor)?;
     }
@@ -138,6 +150,13 @@ fn check_graph(graph: &GraphProto) -> Result<()> {
     for node in &graph.node {
         let what = format!("its node {} ({})", node.name, node.op_type);
         for attribute in &node.attribute {
+            ensure!(
+                attribute.g.is_none()
+                    && attribute.graphs.is_empty()
+                    && attribute.sparse_tensor.is_none()
+                    && attribute.sparse_tensors.is_empty(),
+                "{what} holds a graph of its own or sparse values, which cannot be read"
+            );
             for tensor in attribute.t.iter().chain(&attribute.tensors) {
                 check_tensor(tensor).with_context(|| what.clone())?;
             }
@@ -173,13 +192,18 @@ fn check_tensor(tensor: &TensorProto) -> Result<()> {
             && tensor.external_data.is_empty(),
         "its weights {name} lie in another file; save the model as one file"
     );
-    let count = tensor
-        .dims
-        .iter()
-        .try_fold(1u64, |count, &dim| {
-            count.checked_mul(u64::try_from(dim).ok()?)
-        })
-        .with_context(|| format!("its weights {name} have the size {:?}", tensor.dims))?;
+    // Sizes that only a zero among them keeps from being absurd are refused, too.
+    let dims = tensor.dims.iter();
+    let dims: Option<Vec<u64>> = dims.map(|&dim| u64::try_from(dim).ok()).collect();
+    let count = dims.and_then(|dims| {
+        let sides = dims
+            .iter()
+            .try_fold(1u64, |n, &dim| n.checked_mul(dim.max(1)));
+        sides.filter(|&sides| sides <= MAX_FILE)?;
+        Some(dims.iter().product::<u64>())
+    });
+    let count =
+        count.with_context(|| format!("its weights {name} have the size {:?}", tensor.dims))?;
     let element: u64 = match DataType::try_from(tensor.data_type) {
         Ok(DataType::Float | DataType::Int32 | DataType::Uint32) => 4,
         Ok(DataType::Uint8 | DataType::Int8 | DataType::Bool) => 1,

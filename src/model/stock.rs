@@ -6,6 +6,8 @@ use anyhow::{Context, Result, ensure};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
+use super::constants;
+
 /// A result of more elements than this is refused before memory is taken for it. The largest in a
 /// MobileNetV2 at 1024 pixels has 25 million.
 const MAX_ELEMENTS: usize = 64 << 20;
@@ -25,6 +27,9 @@ impl StockNetwork {
     /// When the runtime does not know an operator, sizes contradict each other, or a result would
     /// be absurdly large.
     pub fn load(proto: &ModelProto, size: usize) -> Result<Self> {
+        if let Some(graph) = &proto.graph {
+            constants::check(graph)?;
+        }
         let input = [1, 3, size, size];
         let fact = InferenceFact::dt_shape(f32::datum_type(), input);
         let model = tract_onnx::onnx()

@@ -1,5 +1,7 @@
 use prost::Message;
-use tract_onnx::pb::{ModelProto, tensor_shape_proto};
+use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto, tensor_shape_proto};
 
 use super::*;
 use crate::train::export::to_f32;
@@ -128,6 +130,12 @@ fn absurd_sizes_are_refused_before_memory_is_taken_for_them() {
     overflowing.graph.as_mut().unwrap().initializer[0].dims = vec![1 << 62, 1 << 62];
     assert_says(&refusal(&overflowing), &["stem.weight"]);
 
+    let mut empty = valid();
+    let weight = &mut empty.graph.as_mut().unwrap().initializer[0];
+    weight.dims = vec![0, 1 << 40, 1 << 40];
+    weight.raw_data.clear();
+    assert_says(&refusal(&empty), &["stem.weight"]);
+
     let mut padded = valid();
     let conv = &mut padded.graph.as_mut().unwrap().node[0];
     let pads = conv
@@ -137,6 +145,78 @@ fn absurd_sizes_are_refused_before_memory_is_taken_for_them() {
         .unwrap();
     pads.ints = vec![1 << 20; 4];
     assert_says(&refusal(&padded), &["too large"]);
+}
+
+/// The stock runtime computes what it can while it loads.
+#[test]
+fn constants_that_grow_beyond_measure_are_refused_before_they_are_computed() {
+    let raw = |values: &[i64]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let shape = TensorProto {
+        name: "shape".into(),
+        dims: vec![2],
+        data_type: DataType::Int64 as i32,
+        raw_data: raw(&[1 << 20, 1 << 20]),
+        ..Default::default()
+    };
+    let node = |op: &str, inputs: &[&str], output: &str| NodeProto {
+        name: output.into(),
+        op_type: op.into(),
+        input: inputs.iter().map(|&name| name.into()).collect(),
+        output: vec![output.into()],
+        attribute: vec![AttributeProto {
+            name: "axis".into(),
+            r#type: AttributeType::Int as i32,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let with = |nodes: Vec<NodeProto>| {
+        let mut proto = valid();
+        let graph = proto.graph.as_mut().unwrap();
+        graph.initializer.push(shape.clone());
+        graph.node.splice(0..0, nodes);
+        proto
+    };
+    let filled = with(vec![node("ConstantOfShape", &["shape"], "terabyte")]);
+    assert_says(&refusal(&filled), &["ConstantOfShape", "constants only"]);
+
+    // Twice as long each time.
+    let names: Vec<String> = (0..30).map(|at| format!("twice{at}")).collect();
+    let mut doubled = vec![node("Concat", &["shape", "shape"], &names[0])];
+    for pair in names.windows(2) {
+        doubled.push(node("Concat", &[&pair[0], &pair[0]], &pair[1]));
+    }
+    assert_says(&refusal(&with(doubled)), &["Concat", "too large"]);
+
+    // What files of other makers compute when they are loaded.
+    let harmless = with(vec![
+        node("Shape", &["image"], "size"),
+        node("Concat", &["size", "shape"], "sizes"),
+        node("Add", &["shape", "shape"], "sum"),
+    ]);
+    Model::from_bytes("test.onnx", &harmless.encode_to_vec()).unwrap();
+}
+
+#[test]
+fn a_file_of_too_many_nodes_or_with_graphs_inside_is_refused() {
+    let mut many = valid();
+    let graph = many.graph.as_mut().unwrap();
+    let node = NodeProto {
+        op_type: "Identity".into(),
+        input: vec![graph.input[0].name.clone()],
+        ..Default::default()
+    };
+    graph.node.extend(vec![node; 20_001]);
+    assert_says(&refusal(&many), &["nodes"]);
+
+    let mut nested = valid();
+    let graph = nested.graph.as_mut().unwrap();
+    graph.node[0].attribute.push(AttributeProto {
+        name: "body".into(),
+        g: Some(Default::default()),
+        ..Default::default()
+    });
+    assert_says(&refusal(&nested), &["graph of its own"]);
 }
 
 #[test]

@@ -11,19 +11,28 @@ pub mod video;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::frame::{Frame, FramePool};
 
 pub use origin::{OpenOptions, Origin, Size, open};
 pub use pace::{Pace, Pacer};
 
-/// The largest side of a picture that is read, in pixels. What claims to be larger is damaged,
-/// or would take gigabytes.
-pub const MAX_SIDE: usize = 16_384;
+/// The most pixels in a picture of a camera or a video: 8K UHD. What claims to be larger is
+/// damaged, or would take gigabytes.
+pub const MOST_PIXELS: usize = 7680 * 4320;
 
 /// Frames a second of pictures that have no time stamps of their own.
 pub const DEFAULT_FPS: f64 = 30.0;
+
+/// Refuses pictures without pixels or with too many, before memory is taken for them.
+fn check_size(width: usize, height: usize) -> Result<()> {
+    ensure!(
+        (1..=MOST_PIXELS).contains(&width.saturating_mul(height)),
+        "pictures of {width}x{height} pixels are refused; at most {MOST_PIXELS} are taken"
+    );
+    Ok(())
+}
 
 /// Delivers frames one after the other.
 ///

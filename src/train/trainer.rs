@@ -2,6 +2,7 @@
 //! checkpoints that continue to the very step.
 
 use std::fs;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -9,6 +10,8 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
+
+use crate::files::open_bounded;
 
 /// Learning rates over a run: a linear rise, then half a cosine down to a hundredth (Loshchilov
 /// and Hutter 2017).
@@ -78,6 +81,9 @@ const BACKBONE: &str = "optimizer-backbone.bpk";
 const HEAD: &str = "optimizer-head.bpk";
 const AVERAGE: &str = "average.f32";
 const PROGRESS: &str = "progress.json";
+
+/// A larger file of progress is refused unread, in bytes: a run of a thousand epochs notes less.
+const MOST_PROGRESS: u64 = 16 << 20;
 
 impl<M: Module> Trainer<M> {
     /// Starts with `net`, on an autodiff device; `backbone` names the parameters that learn with
@@ -231,7 +237,8 @@ impl<M: Module> Trainer<M> {
     pub fn resume(mut self, path: &Path) -> Result<Self> {
         let path = &newest(path);
         let read = || -> Result<(Progress, Vec<Vec<f32>>)> {
-            let progress = serde_json::from_slice(&fs::read(path.join(PROGRESS))?)?;
+            let progress = open_bounded(&path.join(PROGRESS), MOST_PROGRESS)?;
+            let progress = serde_json::from_reader(BufReader::new(progress))?;
             Ok((progress, read_average(path, &self.averaged)?))
         };
         let tried = || format!("cannot resume from the checkpoint {}", path.display());
@@ -289,14 +296,15 @@ pub fn read_note(path: &Path) -> Result<String> {
 
 /// The averaged weights in a checkpoint of a network whose parameters are as long as those of `like`.
 fn read_average(path: &Path, like: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
-    let bytes = fs::read(path.join(AVERAGE))?;
     let expected: usize = like.iter().map(Vec::len).sum();
+    let path = path.join(AVERAGE);
+    let held = fs::metadata(&path)?.len();
     ensure!(
-        bytes.len() == 4 * expected,
-        "{AVERAGE} holds {} bytes where {} belong",
-        bytes.len(),
+        held == 4 * expected as u64,
+        "{AVERAGE} holds {held} bytes where {} belong",
         4 * expected
     );
+    let bytes = fs::read(path)?;
     let mut numbers = bytes
         .as_chunks::<4>()
         .0
@@ -500,6 +508,23 @@ mod tests {
         assert!(error.to_string().contains("other options"), "{error}");
         let missing = trainer(&device).resume(&folder.path().join("none"));
         assert!(missing.err().unwrap().to_string().contains("none"));
+    }
+
+    #[test]
+    fn a_checkpoint_of_absurd_size_is_refused_before_memory_is_taken_for_it() {
+        let device = Device::flex().autodiff();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint");
+        for name in [AVERAGE, PROGRESS] {
+            trainer(&device).save(&path).unwrap();
+            // Takes no room on the disk either.
+            let file = fs::File::create(path.join(name)).unwrap();
+            file.set_len(1 << 40).unwrap();
+            let error = trainer(&device).resume(&path).err().unwrap();
+            let error = format!("{error:#}");
+            assert!(error.contains("checkpoint"), "{error}");
+            assert!(error.contains("bytes") || error.contains("MiB"), "{error}");
+        }
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! Runs the program before a camera that exists only in `tests/fakecam.c`.
+//! Each test program uses a part of it.
+#![allow(dead_code)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,6 +21,17 @@ pub const HEIGHT: usize = 240;
 /// Nothing here takes so long, unless what is tested is broken.
 const FOR_EVER: Duration = Duration::from_secs(60);
 
+/// A picture of one colour.
+pub fn jpeg(colour: [u8; 3], width: usize, height: usize) -> Vec<u8> {
+    let pixels = colour.repeat(width * height);
+    let (width, height) = (width as u32, height as u32);
+    let mut jpeg = Vec::new();
+    JpegEncoder::new(&mut jpeg)
+        .write_image(&pixels, width, height, ExtendedColorType::Rgb8)
+        .unwrap();
+    jpeg
+}
+
 /// A camera that sees one colour.
 pub struct FakeCamera {
     library: &'static Path,
@@ -30,17 +43,7 @@ impl FakeCamera {
     /// A camera that sends MJPEG pictures of one colour; `None`, with the reason printed, where
     /// there is no C compiler to make it with.
     pub fn seeing(colour: [u8; 3]) -> Option<Self> {
-        let pixels = colour.repeat(WIDTH * HEIGHT);
-        let mut jpeg = Vec::new();
-        JpegEncoder::new(&mut jpeg)
-            .write_image(
-                &pixels,
-                WIDTH as u32,
-                HEIGHT as u32,
-                ExtendedColorType::Rgb8,
-            )
-            .unwrap();
-        Self::sending("MJPG", &jpeg)
+        Self::sending("MJPG", &jpeg(colour, WIDTH, HEIGHT))
     }
 
     /// A camera that sends the same picture again and again, coded as `format`.
@@ -55,6 +58,13 @@ impl FakeCamera {
         };
         let camera = camera.with("FAKECAM_FORMAT", format);
         Some(camera.with("FAKECAM_SIZE", format!("{WIDTH}x{HEIGHT}")))
+    }
+
+    /// Sends another picture after those before, and then all of them again.
+    pub fn and(self, picture: &[u8]) -> Self {
+        let at = fs::read_dir(self.folder.path()).unwrap().count();
+        fs::write(self.folder.path().join(format!("{at:03}")), picture).unwrap();
+        self
     }
 
     /// No camera at all, whatever the machine has.

@@ -6,6 +6,8 @@
 //! A map is kept as height x width pixels of [`padded`] channels; the bytes past the last channel hold whatever the
 //! layer that wrote them made of zero weights, and weights that meet them are zero.
 
+#![allow(unsafe_code)]
+
 mod buffer;
 mod lanes;
 mod pool;

@@ -13,7 +13,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::formats::{Encoding, Format};
 use super::jpeg;
 use crate::frame::Frame;
-use crate::source::MAX_SIDE;
+use crate::source::{MOST_PIXELS, check_size};
 
 /// Turns one buffer of `format` into pixels of `frame`, whose size it sets.
 ///
@@ -27,12 +27,15 @@ pub(super) fn decode(format: &Format, data: &[u8], frame: &mut Frame) -> Result<
         return decode_jpeg(data, frame);
     }
     let (width, height) = (format.width as usize, format.height as usize);
+    check_size(width, height)?;
+    let pixels = width * height;
+    // Never more memory than the buffer's own size warrants.
     ensure!(
-        (1..=MAX_SIDE).contains(&width) && (1..=MAX_SIDE).contains(&height),
-        "a picture of {width}x{height} pixels"
+        data.len() >= pixels,
+        "the picture is cut short: {} bytes for {width}x{height} pixels",
+        data.len()
     );
     frame.resize(width, height);
-    let pixels = width * height;
     match format.encoding {
         Encoding::Mjpeg => bail!("not a raw format"),
         Encoding::Yuyv => {
@@ -90,8 +93,8 @@ fn part(data: &[u8], start: usize, len: usize) -> Result<&[u8]> {
 fn decode_jpeg(data: &[u8], frame: &mut Frame) -> Result<()> {
     let options = DecoderOptions::default()
         .set_strict_mode(true)
-        .set_max_width(MAX_SIDE)
-        .set_max_height(MAX_SIDE)
+        .set_max_width(MOST_PIXELS)
+        .set_max_height(MOST_PIXELS)
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let picture = jpeg::picture(data)?;
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&*picture), options);
@@ -99,6 +102,7 @@ fn decode_jpeg(data: &[u8], frame: &mut Frame) -> Result<()> {
     let (width, height) = decoder
         .dimensions()
         .context("a JPEG picture without size")?;
+    check_size(width, height)?;
     frame.resize(width, height);
     decoder
         .decode_into(&mut frame.pixels)
@@ -267,6 +271,41 @@ mod tests {
         assert_red_then_blue(&decoded(Encoding::Rgb, &rgb).unwrap());
         for encoding in [Encoding::Yuyv, Encoding::Nv12, Encoding::Grey] {
             assert!(decoded(encoding, &rgb[..WIDTH * HEIGHT - 1]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_picture_that_claims_a_huge_size_is_refused_before_memory_is_taken() {
+        let mut jpeg = jpeg_of(&red_and_blue(), ExtendedColorType::Rgb8);
+        // The frame header: its length, 8 bits a sample, then height and width.
+        let header = [0xff, 0xc0, 0, 17, 8];
+        let at = jpeg.windows(5).position(|bytes| bytes == header).unwrap();
+        jpeg[at + 5..at + 9].copy_from_slice(&[0xea, 0x60, 0xea, 0x60]);
+        let mut frame = Frame::empty();
+        let error = decode(&format(Encoding::Mjpeg), &jpeg, &mut frame).unwrap_err();
+        assert!(format!("{error:#}").contains("60000"), "{error:#}");
+        assert_eq!(frame.pixels.capacity(), 0);
+
+        for encoding in [
+            Encoding::Yuyv,
+            Encoding::Nv12,
+            Encoding::Rgb,
+            Encoding::Grey,
+        ] {
+            for (width, height) in [
+                (60_000, 60_000),
+                (0, 48),
+                (u32::MAX, u32::MAX),
+                (4000, 4000),
+            ] {
+                let format = Format {
+                    width,
+                    height,
+                    ..format(encoding)
+                };
+                assert!(decode(&format, &jpeg, &mut frame).is_err());
+                assert_eq!(frame.pixels.capacity(), 0, "{format}");
+            }
         }
     }
 

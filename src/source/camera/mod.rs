@@ -86,6 +86,15 @@ pub fn open(choice: Choice, wish: Wish) -> Box<dyn Source> {
     Box::new(CameraSource::new(Native, choice, wish))
 }
 
+/// Decodes a camera's buffer, for the fuzzers.
+///
+/// # Errors
+/// When the buffer is damaged.
+#[cfg(fuzzing)]
+pub fn decode_buffer(format: &Format, data: &[u8], frame: &mut crate::frame::Frame) -> Result<()> {
+    decode::decode(format, data, frame)
+}
+
 /// A camera with what it can deliver.
 #[derive(Debug, Clone, Serialize)]
 pub struct Listing {

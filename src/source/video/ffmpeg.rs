@@ -32,6 +32,9 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// Error lines that are kept for a message.
 const KEPT_LINES: usize = 3;
 
+/// Longer lines in the process' log are not read whole, in bytes.
+const LONGEST_LINE: u64 = 4096;
+
 /// Two spellings of "every picture once, with its own time": from ffmpeg 5.1 on, and before.
 const PASS_THROUGH: [&str; 2] = ["-fps_mode", "-vsync"];
 
@@ -231,7 +234,7 @@ fn read_pictures(
 ) {
     while let Ok(stamp) = stamps.recv() {
         if let Err(error) = check_size(stamp.width, stamp.height, path) {
-            complain(complaints, &error.to_string());
+            complain(complaints, &format!("{error:#}"));
             return;
         }
         let mut pixels = spare.try_recv().unwrap_or_default();
@@ -256,11 +259,20 @@ fn read_log(stderr: ChildStderr, stamps: &Sender<Stamp>, complaints: &Complaints
     let mut log = BufReader::new(stderr);
     let mut bytes = Vec::new();
     let mut clock = Clock::default();
+    let mut within = false;
     loop {
         bytes.clear();
-        match log.read_until(b'\n', &mut bytes) {
+        match log
+            .by_ref()
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut bytes)
+        {
             Ok(count) if count > 0 => {}
             _ => return,
+        }
+        // The rest of a line that is longer than any that matters could be made to look like one.
+        if std::mem::replace(&mut within, !bytes.ends_with(b"\n")) {
+            continue;
         }
         let line = String::from_utf8_lossy(&bytes);
         if let Some(stamp) = clock.read(line.trim_end()) {
@@ -320,6 +332,14 @@ impl Clock {
             height: height.parse().ok()?,
             time: self.last,
         })
+    }
+}
+
+#[cfg(fuzzing)]
+pub(super) fn read_text(log: &str) {
+    let mut clock = Clock::default();
+    for line in log.lines() {
+        clock.read(line);
     }
 }
 

@@ -14,9 +14,6 @@ use anyhow::{Context, Result, ensure};
 
 use super::{Pace, Source};
 
-/// The largest picture taken from a file, in pixels: 8K UHD.
-const MOST_PIXELS: usize = 7680 * 4320;
-
 /// Opens a video file. The program's own recordings are decoded by the program itself (feature
 /// `record`), anything else by an `ffmpeg` process.
 ///
@@ -43,12 +40,13 @@ pub fn open(path: &Path, pace: Pace) -> Result<Box<dyn Source>> {
     Ok(Box::new(ffmpeg::Ffmpeg::open("ffmpeg", path, pace)?))
 }
 
+/// Reads what an `ffmpeg` process wrote to its log, for the fuzzers.
+#[cfg(fuzzing)]
+pub fn read_ffmpeg_log(text: &str) {
+    ffmpeg::read_text(text);
+}
+
 /// Refuses pictures that would take unreasonable memory, before it is taken.
 fn check_size(width: usize, height: usize, path: &Path) -> Result<()> {
-    ensure!(
-        width > 0 && height > 0 && width.saturating_mul(height) <= MOST_PIXELS,
-        "{}: pictures of {width}x{height} are refused; at most {MOST_PIXELS} pixels are taken",
-        path.display()
-    );
-    Ok(())
+    super::check_size(width, height).with_context(|| path.display().to_string())
 }

@@ -44,7 +44,10 @@ const FRAMES_CSV: &str = "frames.csv";
 pub const DEFAULT_VAL_FRACTION: f32 = 0.2;
 
 /// More rows than this in a CSV, or pictures in a folder, are refused: most likely a wrong path.
-pub const MAX_PICTURES: usize = 2_000_000;
+pub const MAX_PICTURES: usize = 1_000_000;
+
+/// A CSV of more bytes than this is refused unread.
+const MAX_TABLE: u64 = 1 << 30;
 
 /// What a picture is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

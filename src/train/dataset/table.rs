@@ -1,6 +1,5 @@
 //! CSV files that name pictures with their signer, split, label, hand box and hand points.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,8 +7,10 @@ use anyhow::{Context, Result, bail, ensure};
 use csv::StringRecord;
 
 use super::{
-    Dataset, Exclude, HandPoints, MAX_PICTURES, NOTHING, OTHER, Sample, Scene, Split, ordered,
+    Dataset, Exclude, HandPoints, MAX_PICTURES, MAX_TABLE, NOTHING, OTHER, Sample, Scene, Split,
+    ordered,
 };
+use crate::files::open_bounded;
 use crate::frame::Rect;
 
 /// How far beyond the picture a box or a point may lie, in fractions of the picture.
@@ -128,7 +129,8 @@ impl Columns {
 }
 
 fn read_rows(csv: &Path, exclude: &[Exclude]) -> Result<Vec<Row>> {
-    let file = File::open(csv).with_context(|| format!("cannot open {}", csv.display()))?;
+    let file =
+        open_bounded(csv, MAX_TABLE).with_context(|| format!("cannot open {}", csv.display()))?;
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_reader(file);

@@ -374,3 +374,22 @@ fn known_classes_need_no_pictures_and_stand_among_the_others() {
     assert_eq!(dataset.labels, ["0", "A", "C", "nothing"]);
     assert_eq!(dataset.samples[0].class, 1);
 }
+
+#[test]
+fn a_table_of_too_many_rows_or_bytes_is_refused() {
+    let folder = folder(&["a.png"]);
+    let table = folder.path().join("hands.csv");
+    let rows = "a.png,ann,train,A\n".repeat(MAX_PICTURES + 1);
+    fs::write(&table, format!("path,signer,split,label\n{rows}")).unwrap();
+    let told = error(open(folder.path()));
+    assert!(
+        told.contains("rows") && told.contains("hands.csv"),
+        "{told}"
+    );
+
+    // Takes no room on the disk, nor in memory.
+    let file = fs::File::create(&table).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let told = error(open(folder.path()));
+    assert!(told.contains("MiB") && told.contains("hands.csv"), "{told}");
+}

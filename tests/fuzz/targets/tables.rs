@@ -1,0 +1,49 @@
+//! Tables of any bytes: the trainer's lists of hands and frames, and an evaluation's boxes.
+#![no_main]
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use libfuzzer_sys::fuzz_target;
+use signcam::eval::read_boxes;
+use signcam::train::dataset::{DataSource, Dataset};
+
+static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+
+/// A picture of one pixel, for rows to name.
+const PICTURE: &[u8] = include_bytes!("../pixel.png");
+
+fuzz_target!(
+    init: {
+        let folder = tempfile::tempdir().unwrap().keep();
+        for name in ["a.png", "b.png"] {
+            fs::write(folder.join(name), PICTURE).unwrap();
+        }
+        FOLDER.set(folder).unwrap();
+    },
+    |bytes: &[u8]| {
+        let folder = FOLDER.get().unwrap();
+        let table = folder.join("table.csv");
+        fs::write(&table, bytes).unwrap();
+        for frames in [None, Some(table.clone())] {
+            let source = DataSource {
+                path: table.clone(),
+                frames,
+                exclude: vec!["m*/[MN]".parse().unwrap()],
+                ..DataSource::default()
+            };
+            if let Ok(dataset) = Dataset::open(&source) {
+                assert!(dataset.labels.len() >= 2);
+                for sample in &dataset.samples {
+                    assert!(sample.class < dataset.labels.len());
+                }
+                dataset.per_class();
+                dataset.per_signer();
+            }
+        }
+        for split in [None, Some("dev")] {
+            let _ = read_boxes(&table, split);
+        }
+    }
+);
