@@ -109,6 +109,7 @@ impl Conv {
     ///
     /// The processor has AVX2. `target` is whole pixels of this convolution's channels; the weights were packed for
     /// these `reads`.
+    #[target_feature(enable = "avx2")]
     pub unsafe fn run(&self, reads: &Reads, source: &[u8], target: &mut [u8], first: usize) {
         let step = self.bias.len();
         let row = reads.taps.len() * reads.run;
@@ -150,13 +151,14 @@ impl Conv {
 /// # Safety
 ///
 /// The processor has AVX2.
+#[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn widen(reads: &Reads, source: &[u8], wide: &mut [MaybeUninit<i16>]) {
     for (&tap, wide) in reads.taps.iter().zip(wide.chunks_exact_mut(reads.run)) {
         let run = &source[tap..][..reads.run];
         let mut k = 0;
-        // SAFETY: `run` and `wide` are both `reads.run` long, and 16 or 4 elements of each are
-        // touched only where as many are left: runs are multiples of four.
+        // SAFETY: `run` and `wide` are both `reads.run` long, and 16, 8 or 4 elements of each
+        // are touched only where as many are left: runs are multiples of four.
         unsafe {
             while k + 16 <= reads.run {
                 let bytes = _mm_loadu_si128(run.as_ptr().add(k).cast());
@@ -164,7 +166,12 @@ unsafe fn widen(reads: &Reads, source: &[u8], wide: &mut [MaybeUninit<i16>]) {
                 _mm256_storeu_si256(wide.as_mut_ptr().add(k).cast(), numbers);
                 k += 16;
             }
-            while k + 4 <= reads.run {
+            if k + 8 <= reads.run {
+                let numbers = _mm_cvtepu8_epi16(_mm_loadl_epi64(run.as_ptr().add(k).cast()));
+                _mm_storeu_si128(wide.as_mut_ptr().add(k).cast(), numbers);
+                k += 8;
+            }
+            if k + 4 <= reads.run {
                 let bytes = run.as_ptr().add(k).cast::<i32>().read_unaligned();
                 let numbers = _mm_cvtepu8_epi16(_mm_cvtsi32_si128(bytes));
                 _mm_storel_epi64(wide.as_mut_ptr().add(k).cast(), numbers);
@@ -214,7 +221,7 @@ unsafe fn tile<const MR: usize, const PLAIN: bool>(
 
 /// Packs a depthwise convolution's weights, `[channel][row][column]`.
 pub fn depthwise(weights: &[i8], pad: u8, store: &Store) -> Depthwise {
-    Depthwise::pack(DEPTHWISE, weights, pad, store)
+    Depthwise::pack(&[DEPTHWISE], weights, pad, store)
 }
 
 const DEPTHWISE: depthwise::Family = depthwise::Family {

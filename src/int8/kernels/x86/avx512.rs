@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::depthwise::{self, Depthwise, Lines};
 use super::tiled::{self, Conv};
-use super::{Bounds, Group, Pixels, Store, Tile};
+use super::{Bounds, Group, Pixels, Store, Tile, ymm};
 use crate::int8::kernels::{AddQuant, DepthwiseShape, portable};
 
 /// Channels in a vector of sums.
@@ -25,7 +25,7 @@ pub fn conv(weights: &[i8], store: &Store) -> Conv {
 
 /// Packs a depthwise convolution's weights, `[channel][row][column]`.
 pub fn depthwise(weights: &[i8], pad: u8, store: &Store) -> Depthwise {
-    Depthwise::pack(DEPTHWISE, weights, pad, store)
+    Depthwise::pack(&[DEPTHWISE, DEPTHWISE_HALF], weights, pad, store)
 }
 
 const DEPTHWISE: depthwise::Family = depthwise::Family {
@@ -37,6 +37,16 @@ const DEPTHWISE: depthwise::Family = depthwise::Family {
         [lines::<1, false>, lines::<1, true>],
         [lines::<2, false>, lines::<2, true>],
     ],
+};
+
+/// For what is left of the channels after blocks of 64: the same on 256-bit registers.
+const DEPTHWISE_HALF: depthwise::Family = depthwise::Family {
+    lanes: 8,
+    kernels: [
+        [lines_half::<1, false>, lines_half::<1, true>],
+        [lines_half::<2, false>, lines_half::<2, true>],
+    ],
+    ..DEPTHWISE
 };
 
 /// The tiles of `vectors` vectors and 1, 2, 3... pixels, as many as the registers hold sums for.
@@ -234,6 +244,70 @@ unsafe fn lines<const ROWS: usize, const PLAIN: bool>(shape: &DepthwiseShape, jo
                 });
                 let target = job.target.add(row * job.target_row + x * job.target_step);
                 _mm512_mask_storeu_epi8(target.cast(), mask, packed::<PLAIN>(q, job.bounds));
+            }
+        }
+    }
+}
+
+/// `ROWS` output rows of up to 32 channels from four input lines: [`lines`] on 256-bit registers.
+///
+/// # Safety
+///
+/// That of [`lines`], for 32 channels.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn lines_half<const ROWS: usize, const PLAIN: bool>(shape: &DepthwiseShape, job: &Lines) {
+    const LANES: usize = DEPTHWISE_HALF.lanes;
+    // SAFETY: columns are checked against the input's width, `x` against the output's; the rest is the caller's word.
+    unsafe {
+        let mask = u32::MAX >> (32 - job.channels);
+        // A column of four input bytes for each of 32 channels, as four vectors in the order of the packs.
+        let column = |x: usize, j: usize| -> [__m256i; 4] {
+            let bytes: [__m256i; 4] = match shape.column(x, j) {
+                Some(c) => std::array::from_fn(|i| {
+                    let line = job.lines[i];
+                    _mm256_maskz_loadu_epi8(mask, line.start.add(c * line.step).cast())
+                }),
+                None => [_mm256_maskz_loadu_epi8(mask, job.pad.cast()); 4],
+            };
+            let (a, b) = (
+                _mm256_unpacklo_epi8(bytes[0], bytes[1]),
+                _mm256_unpackhi_epi8(bytes[0], bytes[1]),
+            );
+            let (c, d) = (
+                _mm256_unpacklo_epi8(bytes[2], bytes[3]),
+                _mm256_unpackhi_epi8(bytes[2], bytes[3]),
+            );
+            [
+                _mm256_unpacklo_epi16(a, c),
+                _mm256_unpackhi_epi16(a, c),
+                _mm256_unpacklo_epi16(b, d),
+                _mm256_unpackhi_epi16(b, d),
+            ]
+        };
+        let mut columns = [column(0, 0), column(0, 1), column(0, 2)];
+        for x in 0..shape.output[1] {
+            if x > 0 {
+                columns = match shape.stride[1] {
+                    1 => [columns[1], columns[2], column(x, 2)],
+                    2 => [columns[2], column(x, 1), column(x, 2)],
+                    _ => [column(x, 0), column(x, 1), column(x, 2)],
+                };
+            }
+            for row in 0..ROWS {
+                let q: [__m256i; 4] = std::array::from_fn(|v| {
+                    let mut sums = _mm256_loadu_si256(job.bias.add(v * LANES).cast());
+                    for (j, column) in columns.iter().enumerate() {
+                        let weights = job
+                            .weights
+                            .add(row * DEPTHWISE_HALF.phase() + (j * 4 + v) * 32);
+                        let weights = _mm256_loadu_si256(weights.cast());
+                        sums = _mm256_dpbusd_epi32(sums, column[v], weights);
+                    }
+                    ymm::scaled(sums, _mm256_loadu_ps(job.scale.add(v * LANES)))
+                });
+                let bytes = ymm::packed_block::<PLAIN>(q, job.bounds);
+                let target = job.target.add(row * job.target_row + x * job.target_step);
+                _mm256_mask_storeu_epi8(target.cast(), mask, bytes);
             }
         }
     }

@@ -25,7 +25,7 @@ pub fn conv(weights: &[i8], store: &Store) -> Conv {
 
 /// Packs a depthwise convolution's weights, `[channel][row][column]`.
 pub fn depthwise(weights: &[i8], pad: u8, store: &Store) -> Depthwise {
-    Depthwise::pack(DEPTHWISE, weights, pad, store)
+    Depthwise::pack(&[DEPTHWISE], weights, pad, store)
 }
 
 const DEPTHWISE: depthwise::Family = depthwise::Family {

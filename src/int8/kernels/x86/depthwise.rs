@@ -50,10 +50,22 @@ pub(super) struct Lines {
     pub target_step: usize,
 }
 
-/// Depthwise weights, `[block][phase][column][rows / beside][vector][channel][rows % beside]`.
+/// Some channels and the kernels for them.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    family: Family,
+    /// The first of its channels, and how many there are: at most what the family takes at once.
+    channel: usize,
+    channels: usize,
+    /// Where its weights, and its biases and scales begin.
+    weights: usize,
+    values: usize,
+}
+
+/// Depthwise weights, for each block `[phase][column][rows / beside][vector][channel][rows % beside]`.
 #[derive(Debug, Clone)]
 pub struct Depthwise {
-    family: Family,
+    blocks: Vec<Block>,
     weights: Buffer,
     bias: Vec<i32>,
     scale: Vec<f32>,
@@ -64,51 +76,48 @@ pub struct Depthwise {
 }
 
 impl Depthwise {
-    /// Takes weights as `[channel][row][column]`.
-    pub(super) fn pack(family: Family, weights: &[i8], pad: u8, store: &Store) -> Self {
-        let Family {
-            lanes,
-            vectors,
-            beside,
-            width,
-            ..
-        } = family;
+    /// Takes weights as `[channel][row][column]` and families for blocks of channels, largest first: each block goes
+    /// to the smallest that takes all channels left, or else to the largest.
+    pub(super) fn pack(families: &[Family], weights: &[i8], pad: u8, store: &Store) -> Self {
         let channels = store.channels();
-        let block = lanes * vectors;
-        let blocks = channels.div_ceil(block);
-        let vector = lanes * beside * width;
-        let mut packed = Buffer::zeroed(blocks * 2 * family.phase());
-        let bytes = packed.bytes_mut();
-        for n in 0..blocks * 2 * 3 * 4 * block {
-            // The parts of the index, last first.
-            let (n, row) = (n / 4, n % 4);
-            let (n, i) = (n / lanes, n % lanes);
-            let (n, v) = (n / vectors, n % vectors);
-            let (n, column) = (n / 3, n % 3);
-            let (n, phase) = (n / 2, n % 2);
-            let channel = n * block + channel(vectors, v, i);
-            let Some(kernel_row) = row.checked_sub(phase).filter(|&r| r < 3) else {
-                continue;
+        let mut blocks = Vec::new();
+        let (mut packed, mut bias, mut scale) = (Vec::new(), Vec::new(), Vec::new());
+        let mut channel = 0;
+        while channel < channels {
+            let left = channels - channel;
+            let enough = families.iter().rfind(|family| family.channels() >= left);
+            let family = *enough.unwrap_or(&families[0]);
+            let block = Block {
+                family,
+                channel,
+                channels: left.min(family.channels()),
+                weights: packed.len(),
+                values: bias.len(),
             };
-            let Some(&w) = weights.get(channel * 9 + kernel_row * 3 + column) else {
-                continue;
+            let end = channel + block.channels;
+            let resized = |values: &[f32]| {
+                let mut values = values[channel..end].to_vec();
+                values.resize(family.channels(), 0.0);
+                ordered(&values, &[family.vectors], family.lanes)
             };
-            let at = (n * 2 + phase) * family.phase()
-                + ((column * (4 / beside) + row / beside) * vectors + v) * vector
-                + (i * beside + row % beside) * width;
-            bytes[at..at + width].copy_from_slice(&i16::from(w).to_le_bytes()[..width]);
+            scale.extend(resized(&store.scale));
+            let mut values = store.bias[channel..end].to_vec();
+            values.resize(family.channels(), 0);
+            bias.extend(ordered(&values, &[family.vectors], family.lanes));
+            packed.resize(block.weights + 2 * family.phase(), 0);
+            family.pack(weights, channel, &mut packed[block.weights..]);
+            blocks.push(block);
+            channel = end;
         }
-        let groups = vec![vectors; blocks];
-        let (mut bias, mut scale) = (store.bias.clone(), store.scale.clone());
-        bias.resize(blocks * block, 0);
-        scale.resize(blocks * block, 0.0);
-        let mut padding = Buffer::zeroed(blocks * block);
+        let mut buffer = Buffer::zeroed(packed.len());
+        buffer.bytes_mut().copy_from_slice(&packed);
+        let mut padding = Buffer::zeroed(channels);
         padding.bytes_mut().fill(pad);
         Self {
-            family,
-            weights: packed,
-            bias: ordered(&bias, &groups, lanes),
-            scale: ordered(&scale, &groups, lanes),
+            blocks,
+            weights: buffer,
+            bias,
+            scale,
             bounds: Bounds::of(store),
             pad: padding,
             channels,
@@ -129,7 +138,6 @@ impl Depthwise {
         first: usize,
     ) {
         let row = shape.output[1] * self.channels;
-        let block = self.family.lanes * self.family.vectors;
         let rows = target.len() / row;
         let mut y = 0;
         while y < rows {
@@ -150,20 +158,21 @@ impl Depthwise {
             if !two {
                 lines[3] = lines[2];
             }
-            let kernel = self.family.kernels[usize::from(two)][usize::from(self.bounds.plain())];
-            for (i, channel) in (0..self.channels).step_by(block).enumerate() {
+            for block in &self.blocks {
+                let kernels = &block.family.kernels[usize::from(two)];
+                let kernel = kernels[usize::from(self.bounds.plain())];
                 let job = Lines {
                     lines: lines.map(|line| Line {
-                        start: line.start.wrapping_add(channel),
+                        start: line.start.wrapping_add(block.channel),
                         ..line
                     }),
-                    pad: self.pad.bytes()[channel..].as_ptr(),
-                    channels: (self.channels - channel).min(block),
-                    weights: self.weights.bytes()[i * 2 * self.family.phase()..].as_ptr(),
-                    bias: self.bias[channel..].as_ptr(),
-                    scale: self.scale[channel..].as_ptr(),
+                    pad: self.pad.bytes().as_ptr(),
+                    channels: block.channels,
+                    weights: self.weights.bytes()[block.weights..].as_ptr(),
+                    bias: self.bias[block.values..].as_ptr(),
+                    scale: self.scale[block.values..].as_ptr(),
                     bounds: self.bounds,
-                    target: target[y * row + channel..].as_mut_ptr(),
+                    target: target[y * row + block.channel..].as_mut_ptr(),
                     target_row: row,
                     target_step: self.channels,
                 };
@@ -177,8 +186,43 @@ impl Depthwise {
 }
 
 impl Family {
+    /// Channels of a block.
+    const fn channels(&self) -> usize {
+        self.lanes * self.vectors
+    }
+
     /// Bytes of the weights of one block and phase.
     pub const fn phase(&self) -> usize {
-        3 * 4 * self.lanes * self.vectors * self.width
+        3 * 4 * self.channels() * self.width
+    }
+
+    /// Writes the weights of the block that begins with `first`, from `[channel][row][column]`.
+    fn pack(&self, weights: &[i8], first: usize, packed: &mut [u8]) {
+        let Self {
+            lanes,
+            vectors,
+            beside,
+            width,
+            ..
+        } = *self;
+        let vector = lanes * beside * width;
+        for n in 0..2 * 3 * 4 * self.channels() {
+            // The parts of the index, last first.
+            let (n, row) = (n / 4, n % 4);
+            let (n, i) = (n / lanes, n % lanes);
+            let (n, v) = (n / vectors, n % vectors);
+            let (phase, column) = (n / 3, n % 3);
+            let channel = first + channel(vectors, v, i);
+            let Some(kernel_row) = row.checked_sub(phase).filter(|&r| r < 3) else {
+                continue;
+            };
+            let Some(&w) = weights.get(channel * 9 + kernel_row * 3 + column) else {
+                continue;
+            };
+            let at = phase * self.phase()
+                + ((column * (4 / beside) + row / beside) * vectors + v) * vector
+                + (i * beside + row % beside) * width;
+            packed[at..at + width].copy_from_slice(&i16::from(w).to_le_bytes()[..width]);
+        }
     }
 }

@@ -11,6 +11,28 @@ pub fn scaled(sums: __m256i, scale: __m256) -> __m256i {
     _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), scale))
 }
 
+/// One pixel of 32 channels, as four vectors of steps in the order of [`super::channel`], to 32 bytes. Zero point,
+/// saturation, clamp.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub fn packed_block<const PLAIN: bool>(q: [__m256i; 4], bounds: Bounds) -> __m256i {
+    let halves = [
+        _mm256_packs_epi32(q[0], q[1]),
+        _mm256_packs_epi32(q[2], q[3]),
+    ];
+    if PLAIN {
+        return _mm256_packus_epi16(halves[0], halves[1]);
+    }
+    let zero_point = _mm256_set1_epi16(i16::from(bounds.zero_point));
+    let halves = [
+        _mm256_adds_epi16(halves[0], zero_point),
+        _mm256_adds_epi16(halves[1], zero_point),
+    ];
+    let bytes = _mm256_packus_epi16(halves[0], halves[1]);
+    let bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8(bounds.low as i8));
+    _mm256_min_epu8(bytes, _mm256_set1_epi8(bounds.high as i8))
+}
+
 /// Two pixels of 16 channels, each as two vectors of steps in the order of [`super::channel`], to 16 bytes each: the
 /// first in the lower half. Zero point, saturation, clamp.
 #[inline]
