@@ -24,8 +24,10 @@
 //! - [`live`]: the threads, wired together.
 //! - [`files`]: files written whole or not at all.
 //! - [`predict`], [`eval`]: the commands that read picture files.
+//! - `render` (feature `record`): the overlay on an existing video.
 //! - [`watch`], [`mod@bench`]: the commands that watch a source; [`inputs`]: the options they share.
 //! - `latency` (features `camera` and `window`): from the screen through the camera to the program.
+//! - `collect` (feature `window`): labelled pictures of one's own signs.
 //! - [`cli`]: the command line.
 //! - [`train`]: makes the models; what learns needs the feature `train`.
 //!
@@ -35,6 +37,8 @@ pub mod bench;
 #[cfg(feature = "camera")]
 pub mod cameras;
 pub mod cli;
+#[cfg(feature = "window")]
+pub mod collect;
 pub mod demo;
 pub mod eval;
 pub mod files;
@@ -53,6 +57,8 @@ pub mod overlay;
 pub mod picture;
 pub mod predict;
 pub mod recognize;
+#[cfg(feature = "record")]
+pub mod render;
 pub mod sink;
 pub mod source;
 pub mod stats;

@@ -45,6 +45,7 @@ fn plain(frame: &Frame) -> Scene<'_> {
         hint: None,
         message: None,
         recording: None,
+        tally: None,
     }
 }
 
