@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, criterion_group, criterion_main};
 use signcam::frame::{Frame, Rect};
 use signcam::overlay::{Canvas, Figures, Overlay, Scene};
+use signcam::recognize::motion::Movement;
 use signcam::recognize::{Reading, ReadingTimes};
 
 fn screen(c: &mut Criterion) {
@@ -25,6 +26,7 @@ fn screen(c: &mut Criterion) {
                 x1: 0.5,
                 y1: 0.6,
             }),
+            movement: Movement::None,
             times: ReadingTimes::default(),
         };
         let mut overlay = Overlay::new().expect("the embedded fonts are sound");

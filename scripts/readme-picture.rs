@@ -17,6 +17,7 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 use signcam::frame::{Frame, Rect};
 use signcam::overlay::{Canvas, Figures, Overlay, Scene};
+use signcam::recognize::motion::Movement;
 use signcam::recognize::{Reading, ReadingTimes};
 
 /// Draws the README's picture.
@@ -130,6 +131,7 @@ fn reading(state: State, frame: &Frame) -> Option<Reading> {
         confidence: top[0].1,
         top: top.map(|(name, part)| (label(name), part)).into(),
         hand: (state != State::Guide).then(|| hand_box(frame.width, frame.height)),
+        movement: Movement::None,
         times: ReadingTimes::default(),
     })
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::frame::{Frame, Rect};
-use crate::inputs::{ReaderArgs, SourceArgs};
+use crate::inputs::{ReaderArgs, SourceArgs, SpellingArgs};
 #[cfg(feature = "record")]
 use crate::live::StartRecording;
 use crate::live::{Guide, Live, OpenScreen, View};
@@ -25,6 +25,8 @@ pub struct WatchArgs {
     source: SourceArgs,
     #[command(flatten)]
     reader: ReaderArgs,
+    #[command(flatten)]
+    spelling: SpellingArgs,
     /// Open no window: print each reading as a line of JSON
     #[arg(long)]
     pub headless: bool,
@@ -60,6 +62,7 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
     let live = Live {
         source,
         guide: guide.map(Guide::around),
+        speller: args.spelling.speller(&origin),
         reader: Box::new(move |frame: &Frame, guided: Rect| -> Result<Reading> {
             if guide.is_some() {
                 recognizer.set_guide(guided);

@@ -10,6 +10,7 @@
 
 mod guide;
 mod pipeline;
+mod readings;
 #[cfg(test)]
 mod tests;
 mod viewer;
@@ -19,19 +20,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::mailbox::Empty;
-use crate::sink::lines;
+use crate::recognize::speller::Speller;
 use crate::source::Source;
-use crate::stats::{Stage, Stats};
+use crate::stats::Stats;
 
 pub use guide::{Guide, SharedGuide};
 pub use pipeline::Reader;
 pub use viewer::{OpenScreen, StartRecording, View};
 
-use pipeline::{Parts, Pipeline, ReadingSink};
-use viewer::{NewestReading, Viewer};
+use pipeline::{Parts, Pipeline};
+use readings::{NewestReading, Readings, SharedSpeller};
+use viewer::Viewer;
 
 /// How long the main thread waits for a frame before it looks after the window.
 const FRAME_WAIT: Duration = Duration::from_millis(10);
@@ -44,6 +46,8 @@ pub struct Live {
     pub reader: Box<dyn Reader>,
     /// The box into which the signer puts the hand; `None` where the reader finds the hand itself.
     pub guide: Option<Guide>,
+    /// What turns letters into text; `None` where pictures do not follow each other.
+    pub speller: Option<Speller>,
     /// Whether each frame is read and shown, however long that takes, or the newest one only.
     pub keep_all: bool,
     /// Set from outside to end the program in good order.
@@ -56,7 +60,8 @@ impl Live {
     /// Watches until the source ends, the person before the screen quits, `interrupted` is set, or
     /// nobody reads `lines` any more. On a screen, a single picture stays after the source's end.
     ///
-    /// Frames with readings go to `view`; each reading goes to `lines` as a line of JSON.
+    /// Frames with readings go to `view`; each reading goes to `lines` as a line of JSON, and so do
+    /// changes to the text that it made.
     ///
     /// # Errors
     /// When the source or the reader fails, there is no screen, or `lines` or a recording cannot
@@ -66,13 +71,14 @@ impl Live {
         let guide = SharedGuide::new(self.guide.unwrap_or_default());
         let shown_guide = self.guide.map(|_| guide.clone());
         let interrupted = Arc::clone(&self.interrupted);
-        let sink = reading_sink(readings.clone(), lines, self.stats.clone());
+        let speller = self.speller.map(SharedSpeller::new);
+        let sink = Readings::new(readings.clone(), speller, lines, self.stats.clone());
         let show = view.screen.is_some() || view.record.is_some();
         let mut viewer = Viewer::new(view, shown_guide, readings, self.stats.clone())?;
         let mut pipeline = Pipeline::start(Parts {
             source: self.source,
             reader: self.reader,
-            readings: sink,
+            readings: Box::new(sink),
             guide,
             keep_all: self.keep_all,
             show,
@@ -88,23 +94,6 @@ impl Live {
         }
         Ok(())
     }
-}
-
-/// What becomes of a reading.
-fn reading_sink(
-    newest: NewestReading,
-    mut lines: Option<Box<dyn Write + Send>>,
-    stats: Stats,
-) -> ReadingSink {
-    Box::new(move |reading| {
-        let mut goes_on = true;
-        if let Some(lines) = &mut lines {
-            goes_on = lines::write(&reading, lines).context("cannot write a reading")?;
-            stats.time(Stage::AgeAtPresent, reading.captured.elapsed());
-        }
-        newest.set(reading);
-        Ok(goes_on)
-    })
 }
 
 /// The main thread's part: shows frames, answers keys, and notices the end.

@@ -1,11 +1,12 @@
 //! The screen's side of live: frames with the newest reading drawn over them.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use super::guide::SharedGuide;
+use super::readings::NewestReading;
 use crate::frame::Frame;
 use crate::overlay::{Canvas, Figures, Overlay, Scene};
 use crate::recognize::Reading;
@@ -45,23 +46,6 @@ pub struct View {
     pub mirror: bool,
     /// The recording, if any.
     pub record: Option<StartRecording>,
-}
-
-/// The newest reading, handed from the thread that reads to the one that shows.
-#[derive(Debug, Clone, Default)]
-pub struct NewestReading(Arc<Mutex<Option<Arc<Reading>>>>);
-
-impl NewestReading {
-    /// Puts a newer one in.
-    pub fn set(&self, reading: Reading) {
-        *self.0.lock().unwrap_or_else(|held| held.into_inner()) = Some(Arc::new(reading));
-    }
-
-    /// Looks at it.
-    pub fn get(&self) -> Option<Arc<Reading>> {
-        let reading = self.0.lock().unwrap_or_else(|held| held.into_inner());
-        reading.clone()
-    }
 }
 
 /// Shows frames and answers keys.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::recognize::ReadingTimes;
+use crate::recognize::motion::Movement;
 
 const KEYS: [(&str, &str); 3] = [("h", "help"), ("m", "mirror"), ("q  Esc", "quit")];
 
@@ -27,6 +28,7 @@ fn reading(top: &[(&str, f32)], letter: Option<&str>, hand: Option<Rect>) -> Rea
             .map(|(name, part)| ((*name).into(), *part))
             .collect(),
         hand,
+        movement: Movement::None,
         times: ReadingTimes::default(),
     }
 }

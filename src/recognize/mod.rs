@@ -4,6 +4,8 @@ pub mod crop;
 pub mod finder;
 pub mod hand;
 pub mod letter;
+pub mod motion;
+pub mod speller;
 pub mod steady;
 
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use crate::model::{Model, NOTHING};
 use finder::Found;
 use hand::Tracker;
 use letter::{LetterReader, Scores};
+use motion::{Drawing, Motion, Movement, Seen};
 use steady::{Steady, Steadying};
 
 /// A letter less probable than this is not shown, unless told otherwise.
@@ -41,6 +44,8 @@ pub struct Reading {
     pub top: Vec<(Arc<str>, f32)>,
     /// The hand's box, which hugs the hand; `None` where no hand was found.
     pub hand: Option<Rect>,
+    /// What the hand's movement says about the letter.
+    pub movement: Movement,
     /// What each step took.
     pub times: ReadingTimes,
 }
@@ -78,6 +83,14 @@ pub enum HandPlace {
 }
 
 impl HandPlace {
+    /// The hand's box as it was found in the last frame, not steadied; `None` where it was not.
+    fn seen(&self) -> Option<Rect> {
+        match self {
+            HandPlace::Found(tracker) => tracker.seen(),
+            HandPlace::Guide(_) => None,
+        }
+    }
+
     /// A guide box for a signer who sits before the camera and raises one hand beside the face:
     /// square in a picture of 4:3, on the picture's left, which a mirrored display shows where
     /// a right hand is.
@@ -95,6 +108,8 @@ pub struct Recognizer {
     reader: LetterReader,
     options: RecognizerOptions,
     steady: Steady,
+    /// Tells letters that are drawn in the air, where hands are followed over frames.
+    motion: Motion,
     /// The last frame's media time.
     time: Option<Duration>,
     probabilities: Vec<f32>,
@@ -103,9 +118,15 @@ pub struct Recognizer {
 impl Recognizer {
     /// Reads with this network in this way.
     pub fn new(model: Model, options: RecognizerOptions) -> Self {
+        let motion = match options.place {
+            HandPlace::Found(_) => Motion::new(model.labels()),
+            // The box stays where it is, whatever the hand does.
+            HandPlace::Guide(_) => Motion::default(),
+        };
         Recognizer {
             reader: LetterReader::new(model),
             options,
+            motion,
             steady: Steady::default(),
             time: None,
             probabilities: Vec::new(),
@@ -139,6 +160,7 @@ impl Recognizer {
             confidence: 0.0,
             top: Vec::new(),
             hand: None,
+            movement: Movement::None,
             times: ReadingTimes {
                 find,
                 ..ReadingTimes::default()
@@ -159,13 +181,13 @@ impl Recognizer {
             self.probabilities = probabilities;
         }
         if let Some(steadying) = self.options.steadying {
-            self.steady(&mut reading, &steadying);
+            self.steady(&mut reading, frame, &steadying);
         }
         Ok(reading)
     }
 
     /// Replaces what one frame says by what the last ones say.
-    fn steady(&mut self, reading: &mut Reading, steadying: &Steadying) {
+    fn steady(&mut self, reading: &mut Reading, frame: &Frame, steadying: &Steadying) {
         let elapsed = self.time.and_then(|last| reading.time.checked_sub(last));
         self.time = Some(reading.time);
         let labels = self.reader.model().labels();
@@ -177,12 +199,21 @@ impl Recognizer {
                 *probability = 1.0;
             }
         }
+        let seen = Seen {
+            time: reading.time,
+            hand: reading.hand.and_then(|_| self.options.place.seen()),
+            aspect: frame.width as f32 / frame.height.max(1) as f32,
+            probabilities: &self.probabilities,
+        };
+        reading.movement = self.motion.update(&seen, &Drawing::DEFAULT);
+        self.motion.pool(&mut self.probabilities);
         let elapsed = elapsed.unwrap_or(Duration::MAX);
         self.steady.update(&self.probabilities, elapsed, steadying);
         let shown = self.steady.show(nothing, self.options.threshold, steadying);
-        reading.letter = shown.and_then(|at| labels.get(at)).map(Arc::clone);
+        let mut average = self.steady.average().to_vec();
+        let drawn = self.motion.settle(&mut average);
+        reading.letter = (drawn.or(shown).and_then(|at| labels.get(at))).map(Arc::clone);
         if reading.hand.is_some() {
-            let average = self.steady.average().iter().copied();
             let mut top: Vec<_> = labels.iter().map(Arc::clone).zip(average).collect();
             top.sort_by(|a, b| b.1.total_cmp(&a.1));
             top.truncate(TOP);
