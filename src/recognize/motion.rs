@@ -6,6 +6,8 @@
 //! index finger that goes across, back down and across again is a Z. The hook and the first stroke
 //! may go to either side, so that left and right hands are read alike.
 //!
+//! A letter is signed twice by sliding the hand aside or bouncing it; that is seen here, too.
+//!
 //! No other part of the recognizer knows letters by name; a model without these classes is read as
 //! it is. Time comes with the frames: nothing here looks at a clock.
 
@@ -32,6 +34,8 @@ pub enum Movement {
         /// Media time at which the movement began.
         since: Duration,
     },
+    /// The hand slid aside or bounced, and rests again: the letter is meant twice.
+    Repeated,
 }
 
 /// What a drawn letter is made of: its name, the letter that its handshape is read as while it
@@ -186,7 +190,7 @@ impl Motion {
             self.path.push(seen.time, hand, seen.aspect, shapes);
         }
         self.forget(elapsed, seen.hand.map(|_| shapes), drawing);
-        if seen.hand.is_none() || self.letters.is_empty() {
+        if seen.hand.is_none() {
             return Movement::None;
         }
         let mut even = std::mem::take(&mut self.even);
@@ -226,6 +230,10 @@ impl Motion {
                 });
                 return Movement::Drawn { since };
             }
+        }
+        if strokes::is_repeat(even) {
+            self.fresh = time;
+            return Movement::Repeated;
         }
         let Some((now, before)) = self.path.apart(drawing.instant) else {
             return Movement::None;
@@ -270,3 +278,6 @@ impl Motion {
         self.drawn.take_if(|drawn| drawn.gone > drawing.release);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! From the letters that are shown to text.
 //!
 //! A letter that is held is typed once. It is typed again when it was let go in between: another
-//! shape, no letter or no hand for a moment. A hand out of view for longer ends a word. How long a
+//! shape, no letter or no hand for a moment; or when the hand slid aside or bounced. A hand out of view for longer ends a word. How long a
 //! letter must be held follows the signer's rhythm: whoever spells faster waits less.
 //!
 //! Nothing here looks at a clock: time comes with the readings.
@@ -188,6 +188,12 @@ impl Speller {
         match (&reading.letter, reading.movement) {
             (Some(letter), Movement::Drawn { since }) => {
                 self.draw(letter, since, reading.time, &mut changes);
+            }
+            (Some(letter), Movement::Repeated) => {
+                let latch = self.latched.take_if(|latch| latch.letter == *letter);
+                if let Some(latch) = latch {
+                    self.write(latch.letter, reading.time, &mut changes);
+                }
             }
             _ => self.dwell_on(reading.time, &mut changes),
         }

@@ -25,10 +25,10 @@ const LONGEST_PART: usize = steps(1000);
 const ENDS: usize = steps(120);
 
 /// A hook goes down at least so far, and at most so far.
-const DOWN: (f32, f32) = (0.32, 2.5);
+const DOWN: (f32, f32) = (0.4, 2.5);
 
 /// A hook goes sideways at least so far, and at most so far.
-const SIDEWAYS: (f32, f32) = (0.2, 2.0);
+const SIDEWAYS: (f32, f32) = (0.22, 2.0);
 
 /// Each level part of a zigzag is at least so long.
 const ACROSS: f32 = 0.25;
@@ -40,6 +40,29 @@ const SLANT_DOWN: f32 = 0.2;
 /// How far a part may leave its straight line: as a share of its length, and in any case.
 const BEND: f32 = 0.2;
 const UNSTEADY: f32 = 0.06;
+
+/// Steps in which a hand that goes less than [`RESTS`] of its usual way rests.
+const REST: usize = steps(240);
+const RESTS: f32 = 0.4;
+
+/// Before a slide or a bounce and after it, the hand spreads over less than this for so many steps.
+const STILL: usize = steps(200);
+const UNSTILL: f32 = 0.14;
+
+/// A slide or a bounce is so many times faster than the hand before it and after it.
+const CONTRAST: f32 = 3.0;
+
+/// Steps that a slide or a bounce takes.
+const QUICK: (usize, usize) = (steps(80), steps(520));
+
+/// A hand that slides goes at least so far.
+const SLIDE: f32 = 0.5;
+
+/// A hand that bounces goes so far, and comes back.
+const BOUNCE: (f32, f32) = (0.3, 1.5);
+
+/// A hand that goes less than this in two steps rests.
+const MOVES: f32 = 0.05;
 
 const fn steps(ms: u64) -> usize {
     (ms / STEP.as_millis() as u64) as usize
@@ -60,19 +83,86 @@ impl Stroke {
             let part = |from: usize, to: usize| path.get(from..=to).is_some_and(&is_shape);
             part(start, start + ENDS) && part(end - ENDS, end) && part(start, end)
         };
-        (first..=last).rev().find(|&start| {
+        let start = (first..=last).rev().find(|&start| {
             let fits = match self {
                 Stroke::Hook => is_hook(path.get(start..).unwrap_or_default()),
                 Stroke::Zigzag => is_zigzag(path.get(start..).unwrap_or_default()),
             };
-            fits && has_shape(start)
-        })
+            fits && has_shape(start) && path.get(start..).is_some_and(is_fluent)
+        })?;
+        // The latest beginning that does is found; the hand moved before that.
+        let moved = |at: usize| {
+            let (x, y) = way(path.get(at - 2)?, path.get(at)?);
+            (x.hypot(y) >= MOVES).then_some(())
+        };
+        let mut start = start;
+        while start > first + 1 && moved(start).is_some() {
+            start -= 1;
+        }
+        Some(start)
     }
+}
+
+/// Whether the hand came to rest just now after it slid to a side or bounced, quickly and from rest:
+/// so signers sign a letter twice.
+pub fn is_repeat<const N: usize>(path: &[Point<N>]) -> bool {
+    let Some(landed) = path.len().checked_sub(1 + STILL) else {
+        return false;
+    };
+    let spread = |from: usize| path.get(from..=from + STILL).map_or(f32::MAX, range);
+    let after = spread(landed);
+    let times = landed.saturating_sub(QUICK.1)..=landed.saturating_sub(QUICK.0);
+    after <= UNSTILL
+        && times.into_iter().any(|start| {
+            let Some(before) = start.checked_sub(STILL).map(spread) else {
+                return false;
+            };
+            let Some(moved @ [from, .., to]) = path.get(start..=landed) else {
+                return false;
+            };
+            let (right, down) = way(from, to);
+            let far = range(moved);
+            let slid =
+                right.abs() >= SLIDE && down.abs() <= 0.5 * right.abs() && is_straight(moved);
+            let bounced =
+                right.hypot(down) <= 0.5 * BOUNCE.0 && (BOUNCE.0..=BOUNCE.1).contains(&far);
+            let pace = |spread: f32, steps: usize| spread / steps as f32;
+            before <= UNSTILL
+                && (slid || bounced)
+                && pace(far, moved.len() - 1) >= CONTRAST * pace(before.max(after), STILL)
+        })
+}
+
+/// How far a path spreads.
+fn range<const N: usize>(path: &[Point<N>]) -> f32 {
+    let along = |value: fn(&Point<N>) -> f32| {
+        let (low, high) = (path.iter().map(value))
+            .fold((f32::MAX, f32::MIN), |(low, high), value| {
+                (low.min(value), high.max(value))
+            });
+        high - low
+    };
+    along(|point| point.x).hypot(along(|point| point.y))
 }
 
 /// From one point to another: right and down.
 fn way<const N: usize>(from: &Point<N>, to: &Point<N>) -> (f32, f32) {
     (to.x - from.x, to.y - from.y)
+}
+
+/// Whether the hand went on and on: between letters it rests, in the middle of one it does not.
+fn is_fluent<const N: usize>(path: &[Point<N>]) -> bool {
+    let length: f32 = path
+        .iter()
+        .zip(path.iter().skip(2))
+        .map(|(from, to)| {
+            let (x, y) = way(from, to);
+            x.hypot(y) / 2.0
+        })
+        .sum();
+    let usual = length / path.len() as f32 * REST as f32;
+    path.windows(REST + 1)
+        .all(|part| range(part) >= (RESTS * usual).max(MOVES))
 }
 
 /// Whether a part of a path is straight.

@@ -259,6 +259,19 @@ fn a_letter_drawn_twice_is_typed_twice() {
 }
 
 #[test]
+fn a_letter_that_slides_or_bounces_is_typed_again() {
+    let mut signer = Signer::with_dwell(400);
+    signer.frame(Some("L"), Some(HAND), Movement::Repeated);
+    signer.hold("L", 300);
+    assert_eq!(signer.text(), "", "it was not typed before");
+    signer.hold("L", 300);
+    signer.frame(Some("L"), Some(HAND), Movement::Repeated);
+    assert_eq!(signer.text(), "LL");
+    signer.hold("L", 5000);
+    assert_eq!(signer.text(), "LL");
+}
+
+#[test]
 fn a_hand_that_may_be_drawing_holds_no_letter() {
     let mut signer = Signer::with_dwell(400);
     signer.frames(2000, Some("I"), Some(HAND), Movement::UnderWay);
