@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release --example readme-picture -- scripts/overlay.png
 //!
-//! With `--size 640x480` and `--show hand|guide|unsure|keys|message|plain` it draws the screen's
+//! With `--size 640x480` and `--show hand|guide|unsure|keys|message|spelled|plain` it draws the screen's
 //! other states, to look at them while working on the overlay. The values shown are examples.
 
 use std::fs::File;
@@ -16,7 +16,7 @@ use clap::{Parser, ValueEnum};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 use signcam::frame::{Frame, Rect};
-use signcam::overlay::{Canvas, Figures, Overlay, Scene};
+use signcam::overlay::{Canvas, Figures, Overlay, Scene, Spelled};
 use signcam::recognize::motion::Movement;
 use signcam::recognize::{Reading, ReadingTimes};
 
@@ -43,6 +43,7 @@ enum State {
     Unsure,
     Keys,
     Message,
+    Spelled,
     Plain,
 }
 
@@ -64,12 +65,18 @@ fn main() -> Result<()> {
     let frame = painting.into_frame();
     let reading = reading(options.show, &frame);
     let state = options.show;
+    let words = ["HAVE", "HAD", "HAND"].map(String::from);
     let scene = Scene {
         frame: &frame,
         reading: reading.as_ref().filter(|_| state != State::Plain),
         guide: Some(hand_box(width, height)).filter(|_| state != State::Plain),
         mirror: true,
         stages: &[],
+        spelled: (state == State::Spelled).then_some(Spelled {
+            text: "HELLO WORLD THIS IS SPELLED WITH A HA",
+            pending: Some(("V", 0.6)),
+            words: &words,
+        }),
         figures: (state != State::Plain).then_some(Figures {
             camera_fps: 30.0,
             inference_fps: 30.0,

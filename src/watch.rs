@@ -14,6 +14,7 @@ use crate::inputs::{ReaderArgs, SourceArgs, SpellingArgs};
 use crate::live::StartRecording;
 use crate::live::{Guide, Live, OpenScreen, View};
 use crate::recognize::Reading;
+use crate::recognize::words::Words;
 use crate::source::{DEFAULT_FPS, Origin, Pace};
 use crate::stats::Stats;
 use crate::stats::file::{StatsFile, write_plot};
@@ -27,6 +28,9 @@ pub struct WatchArgs {
     reader: ReaderArgs,
     #[command(flatten)]
     spelling: SpellingArgs,
+    /// Suggest words of this list for the one being spelled: a word a line, the most frequent first
+    #[arg(long, value_name = "FILE", conflicts_with = "headless")]
+    pub words: Option<PathBuf>,
     /// Open no window: print each reading as a line of JSON
     #[arg(long)]
     pub headless: bool,
@@ -80,6 +84,16 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
         record: args.record.clone().map(record),
         #[cfg(not(feature = "record"))]
         record: None,
+        words: args
+            .words
+            .as_deref()
+            .map(Words::load)
+            .transpose()?
+            .unwrap_or_default(),
+        #[cfg(feature = "window")]
+        copy: Some(Box::new(crate::sink::clipboard::copy)),
+        #[cfg(not(feature = "window"))]
+        copy: None,
     };
     let lines = args
         .headless

@@ -14,6 +14,7 @@ mod readings;
 #[cfg(test)]
 mod tests;
 mod viewer;
+mod writing;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::stats::Stats;
 pub use guide::{Guide, SharedGuide};
 pub use pipeline::Reader;
 pub use viewer::{OpenScreen, StartRecording, View};
+pub use writing::Copy;
 
 use pipeline::{Parts, Pipeline};
 use readings::{NewestReading, Readings, SharedSpeller};
@@ -72,9 +74,10 @@ impl Live {
         let shown_guide = self.guide.map(|_| guide.clone());
         let interrupted = Arc::clone(&self.interrupted);
         let speller = self.speller.map(SharedSpeller::new);
-        let sink = Readings::new(readings.clone(), speller, lines, self.stats.clone());
+        let sink = Readings::new(readings.clone(), speller.clone(), lines, self.stats.clone());
         let show = view.screen.is_some() || view.record.is_some();
-        let mut viewer = Viewer::new(view, shown_guide, readings, self.stats.clone())?;
+        let stats = self.stats.clone();
+        let mut viewer = Viewer::new(view, shown_guide, readings, speller, stats)?;
         let mut pipeline = Pipeline::start(Parts {
             source: self.source,
             reader: self.reader,

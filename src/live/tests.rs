@@ -140,7 +140,7 @@ fn on(screen: OpenScreen, mirror: bool) -> View {
     View {
         screen: Some(screen),
         mirror,
-        record: None,
+        ..View::default()
     }
 }
 
@@ -387,6 +387,41 @@ fn headless_spells_in_lines_that_follow_their_readings() {
     assert_eq!(lines[lines.len() - 1]["event"], "text");
     assert_eq!(lines[lines.len() - 1]["text"], "A");
     assert_eq!(lines.len(), 32, "30 readings, a letter and the text");
+}
+
+#[test]
+fn keys_change_what_was_spelled_and_copy_it() {
+    let copied = Arc::new(Mutex::new(Vec::new()));
+    let clipboard = Arc::clone(&copied);
+    let seen = Arc::clone(&copied);
+    let (open, _) = screen(move |_| match seen.lock().unwrap().len() {
+        // Until the letter is typed there is nothing to copy.
+        0 => vec![Action::Copy],
+        _ => vec![
+            Action::Space,
+            Action::Delete,
+            Action::Delete,
+            Action::Copy,
+            Action::Quit,
+        ],
+    });
+    let view = View {
+        copy: Some(Box::new(move |text| {
+            clipboard.lock().unwrap().push(text.to_owned());
+            Ok("a test")
+        })),
+        ..on(open, true)
+    };
+    let live = Live {
+        speller: Some(Speller::new(Spelling::DEFAULT)),
+        ..live(FakeSource::frames(10_000), quick_reader)
+    };
+    live.run(view, None).unwrap();
+    assert_eq!(
+        *copied.lock().unwrap(),
+        ["A"],
+        "and then there was nothing left"
+    );
 }
 
 #[test]

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::guide::SharedGuide;
-use super::readings::NewestReading;
+use super::readings::{NewestReading, SharedSpeller};
+use super::writing::{Copy, Writing};
 use crate::frame::Frame;
 use crate::overlay::{Canvas, Figures, Overlay, Scene};
 use crate::recognize::Reading;
+use crate::recognize::words::Words;
 use crate::sink::screen::{Action, KEYS, Recording, Screen};
 use crate::stats::{Drop as Lost, Rate, Stage, Stats, Times};
 
@@ -24,6 +26,9 @@ const FIGURES_EVERY: Duration = Duration::from_millis(250);
 
 /// Without a new frame for so long, readings and messages are shown on the last one.
 const REDRAW_AFTER: Duration = Duration::from_millis(100);
+
+/// For so long the screen says what a key led to.
+const SAID_FOR: Duration = Duration::from_secs(3);
 
 /// Pictures lower than this are enlarged, so that text on them can be read.
 const LEAST_HEIGHT: f64 = 480.0;
@@ -46,6 +51,10 @@ pub struct View {
     pub mirror: bool,
     /// The recording, if any.
     pub record: Option<StartRecording>,
+    /// Words that are suggested for the one being spelled.
+    pub words: Words,
+    /// The clipboard, if any.
+    pub copy: Option<Copy>,
 }
 
 /// Shows frames and answers keys.
@@ -67,6 +76,10 @@ pub struct Viewer {
     /// The box that the hand is put into, where there is one.
     guide: Option<SharedGuide>,
     readings: NewestReading,
+    /// What was spelled, where letters become text.
+    writing: Option<Writing>,
+    /// What a key led to, and when.
+    said: Option<(String, Instant)>,
     stats: Stats,
     figures: Figures,
     /// What each stage took, while that is shown.
@@ -93,7 +106,7 @@ struct Last {
 }
 
 impl Viewer {
-    /// A viewer of frames with the newest of `readings`.
+    /// A viewer of frames with the newest of `readings` and what `speller` wrote.
     ///
     /// # Errors
     /// When the overlay's fonts are damaged.
@@ -101,6 +114,7 @@ impl Viewer {
         view: View,
         guide: Option<SharedGuide>,
         readings: NewestReading,
+        speller: Option<SharedSpeller>,
         stats: Stats,
     ) -> Result<Viewer> {
         Ok(Viewer {
@@ -119,6 +133,8 @@ impl Viewer {
             show_stages: false,
             guide,
             readings,
+            writing: speller.map(|speller| Writing::new(speller, view.words, view.copy)),
+            said: None,
             stats,
             figures: Figures::default(),
             stages: Vec::new(),
@@ -141,7 +157,8 @@ impl Viewer {
         if self.canvas.is_empty() {
             self.open(&frame)?;
         }
-        self.draw(&frame, None)?;
+        let said = self.said();
+        self.draw(&frame, said)?;
         self.record(frame.time);
         if self.screen.is_some() {
             let now = Instant::now();
@@ -197,19 +214,27 @@ impl Viewer {
         recording.transpose()
     }
 
+    /// What a key led to, while it is to be shown.
+    fn said(&mut self) -> Option<String> {
+        self.said.take_if(|(_, at)| at.elapsed() > SAID_FOR);
+        self.said.as_ref().map(|(said, _)| said.clone())
+    }
+
     /// Looks after the screen while there is no new frame: shows a message or a reading that came
     /// since on the last one.
     ///
     /// # Errors
     /// When the screen is gone.
     pub fn idle(&mut self, message: Option<String>) -> Result<()> {
+        let troubled = message.is_some();
+        let message = message.or_else(|| self.said());
         let Some(last) = &self.last else {
             return Ok(());
         };
         let reading = self.readings.get().map(|reading| reading.seq);
         let changed = last.stale || last.message != message || last.reading_seq != reading;
         // While somebody waits for a camera, its figures go on.
-        let waits = message.is_some() && last.at.elapsed() >= FIGURES_EVERY;
+        let waits = troubled && last.at.elapsed() >= FIGURES_EVERY;
         if waits || changed && last.at.elapsed() >= REDRAW_AFTER {
             let frame = Arc::clone(&last.frame);
             self.draw(&frame, message)?;
@@ -236,6 +261,16 @@ impl Viewer {
                 Action::ResizeGuide(steps) => {
                     if let Some(guide) = &self.guide {
                         guide.change(|guide| guide.scale(GUIDE_GROWTH.powf(steps)));
+                    }
+                }
+                Action::Space
+                | Action::Delete
+                | Action::Clear
+                | Action::Complete
+                | Action::Copy => {
+                    let writing = self.writing.as_mut();
+                    if let Some(said) = writing.and_then(|writing| writing.answer(action)) {
+                        self.said = Some((said, Instant::now()));
                     }
                 }
             }
@@ -270,6 +305,7 @@ impl Viewer {
             reading: reading.as_deref(),
             guide: (self.guide.as_ref()).map(|guide| guide.get().rect(frame.width, frame.height)),
             mirror: self.mirror,
+            spelled: self.writing.as_mut().map(Writing::spelled),
             figures: self.show_figures.then_some(self.figures),
             stages: &self.stages,
             keys: &KEYS,

@@ -7,6 +7,7 @@ pub mod letter;
 pub mod motion;
 pub mod speller;
 pub mod steady;
+pub mod words;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

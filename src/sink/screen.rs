@@ -48,6 +48,16 @@ pub enum Action {
     ToggleFigures,
     /// Shows or hides what each stage took.
     ToggleStages,
+    /// Writes a space after what was spelled.
+    Space,
+    /// Deletes the last letter.
+    Delete,
+    /// Deletes all that was spelled.
+    Clear,
+    /// Takes the first of the suggested words.
+    Complete,
+    /// Copies the text.
+    Copy,
     /// Moves the guide box by steps, as seen on the screen: right and down.
     MoveGuide(f32, f32),
     /// Makes the guide box larger (by steps above 0) or smaller.
@@ -55,12 +65,16 @@ pub enum Action {
 }
 
 /// The keys and what they do, in words.
-pub const KEYS: [(&str, &str); 7] = [
+pub const KEYS: [(&str, &str); 11] = [
     ("q, Esc", "quit"),
     ("h", "show or hide this help"),
     ("m", "mirror"),
     ("f", "figures"),
     ("l", "latency of each stage"),
+    ("space", "end the word; so does lowering the hand"),
+    ("Backspace, Del", "delete a letter, delete all"),
+    ("Tab", "take the first word offered"),
+    ("c", "copy the text"),
     ("arrows", "move the box"),
     ("+ -", "resize the box"),
 ];

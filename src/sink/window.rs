@@ -86,6 +86,8 @@ fn typed_action(typed: char) -> Option<Action> {
         'm' => Action::ToggleMirror,
         'f' => Action::ToggleFigures,
         'l' => Action::ToggleStages,
+        'c' => Action::Copy,
+        ' ' => Action::Space,
         '+' | '=' => Action::ResizeGuide(1.0),
         '-' | '_' => Action::ResizeGuide(-1.0),
         _ => return None,
@@ -95,6 +97,9 @@ fn typed_action(typed: char) -> Option<Action> {
 fn key_action(key: Key) -> Option<Action> {
     Some(match key {
         Key::Escape => Action::Quit,
+        Key::Backspace => Action::Delete,
+        Key::Delete => Action::Clear,
+        Key::Tab => Action::Complete,
         Key::Left => Action::MoveGuide(-1.0, 0.0),
         Key::Right => Action::MoveGuide(1.0, 0.0),
         Key::Up => Action::MoveGuide(0.0, -1.0),
