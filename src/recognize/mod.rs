@@ -319,6 +319,34 @@ mod tests {
         assert_eq!(&*reading.top[0].0, NOTHING);
     }
 
+    /// Prints what is quoted: `cargo test --release --lib delay -- --nocapture`.
+    #[test]
+    fn steadying_delays_a_change_of_letter_by_no_more_than_is_stated_and_a_frame() {
+        let (red, green) = (rect(0.1, 0.1, 0.35, 0.4), rect(0.65, 0.1, 0.9, 0.4));
+        for fps in [15, 30, 60] {
+            let mut recognizer = recognizer(red);
+            recognizer.options.steadying = Some(Steadying::DEFAULT);
+            let step = Duration::from_secs(1) / fps;
+            let mut frame = frame();
+            let mut delay = None;
+            for at in 0..fps * 2 {
+                frame.time = step * at;
+                recognizer.set_guide(if at < fps { red } else { green });
+                let reading = recognizer.read(&frame).unwrap();
+                let expected = if at < fps { "R" } else { "G" };
+                if at + 1 == fps || at + 1 == fps * 2 {
+                    assert_eq!(reading.letter.as_deref(), Some(expected));
+                }
+                if at >= fps && reading.letter.as_deref() == Some("G") && delay.is_none() {
+                    delay = Some(step * (at - fps));
+                }
+            }
+            let delay = delay.unwrap();
+            println!("at {fps} frames a second the new letter is shown {delay:?} after its frame");
+            assert!(delay <= steady::DELAY + step, "{fps}: {delay:?}");
+        }
+    }
+
     #[test]
     fn a_guide_box_outside_the_frame_holds_no_hand() {
         let reading = recognizer(rect(2.0, 0.1, 2.2, 0.3)).read(&frame()).unwrap();
