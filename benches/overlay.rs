@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use signcam::frame::{Frame, Rect};
-use signcam::overlay::{Canvas, Figures, Overlay, Scene};
+use signcam::overlay::{Canvas, Figures, Overlay, Scene, Spelled};
+use signcam::recognize::motion::Movement;
 use signcam::recognize::{Reading, ReadingTimes};
 
 fn screen(c: &mut Criterion) {
@@ -25,6 +26,7 @@ fn screen(c: &mut Criterion) {
                 x1: 0.5,
                 y1: 0.6,
             }),
+            movement: Movement::None,
             times: ReadingTimes::default(),
         };
         let mut overlay = Overlay::new().expect("the embedded fonts are sound");
@@ -44,6 +46,11 @@ fn screen(c: &mut Criterion) {
                     guide: None,
                     mirror: true,
                     stages: &[],
+                    spelled: Some(Spelled {
+                        text: "SIGNED LETTERS BECOME TEXT THAT SCROLLS",
+                        pending: Some(("V", 0.4)),
+                        words: &[],
+                    }),
                     figures: Some(Figures {
                         camera_fps: 30.0 + f64::from(shown % 10) / 10.0,
                         infer: Duration::from_micros(6000 + u64::from(shown % 1000)),

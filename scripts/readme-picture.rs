@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release --example readme-picture -- scripts/overlay.png
 //!
-//! With `--size 640x480` and `--show hand|guide|unsure|keys|message|plain` it draws the screen's
+//! With `--size 640x480` and `--show hand|guide|unsure|keys|message|spelled|plain` it draws the screen's
 //! other states, to look at them while working on the overlay. The values shown are examples.
 
 use std::fs::File;
@@ -16,7 +16,8 @@ use clap::{Parser, ValueEnum};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 use signcam::frame::{Frame, Rect};
-use signcam::overlay::{Canvas, Figures, Overlay, Scene};
+use signcam::overlay::{Canvas, Figures, Overlay, Scene, Spelled};
+use signcam::recognize::motion::Movement;
 use signcam::recognize::{Reading, ReadingTimes};
 
 /// Draws the README's picture.
@@ -42,6 +43,7 @@ enum State {
     Unsure,
     Keys,
     Message,
+    Spelled,
     Plain,
 }
 
@@ -63,12 +65,18 @@ fn main() -> Result<()> {
     let frame = painting.into_frame();
     let reading = reading(options.show, &frame);
     let state = options.show;
+    let words = ["HAVE", "HAD", "HAND"].map(String::from);
     let scene = Scene {
         frame: &frame,
         reading: reading.as_ref().filter(|_| state != State::Plain),
         guide: Some(hand_box(width, height)).filter(|_| state != State::Plain),
         mirror: true,
         stages: &[],
+        spelled: (state == State::Spelled).then_some(Spelled {
+            text: "HELLO WORLD THIS IS SPELLED WITH A HA",
+            pending: Some(("V", 0.6)),
+            words: &words,
+        }),
         figures: (state != State::Plain).then_some(Figures {
             camera_fps: 30.0,
             inference_fps: 30.0,
@@ -137,6 +145,7 @@ fn reading(state: State, frame: &Frame) -> Option<Reading> {
         confidence: top[0].1,
         top: top.map(|(name, part)| (label(name), part)).into(),
         hand: (state != State::Guide).then(|| hand_box(frame.width, frame.height)),
+        movement: Movement::None,
         times: ReadingTimes::default(),
     })
 }

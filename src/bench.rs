@@ -57,6 +57,7 @@ pub fn bench(args: &BenchArgs, interrupted: Arc<AtomicBool>) -> Result<String> {
             stats: stats.clone(),
         }),
         guide: guide.map(Guide::around),
+        speller: None,
         reader: Box::new(move |frame: &Frame, guided: Rect| -> Result<Reading> {
             if guide.is_some() {
                 recognizer.set_guide(guided);

@@ -2,6 +2,7 @@
 //! read.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::Args;
@@ -15,6 +16,7 @@ use crate::picture::has_picture_name;
 use crate::predict::parse_box;
 use crate::recognize::finder::Finder;
 use crate::recognize::hand::Tracker;
+use crate::recognize::speller::{Speller, Spelling};
 use crate::recognize::steady::Steadying;
 use crate::recognize::{HandPlace, Recognizer, RecognizerOptions, THRESHOLD};
 use crate::source::{self, DEFAULT_FPS, OpenOptions, Origin, Pace, Source};
@@ -24,6 +26,9 @@ use crate::source::{
     camera::{Encoding, Wish},
 };
 use crate::stats::Setup;
+
+/// Longest time that a letter can be asked to be held for, in milliseconds.
+const DWELLS_TO: i64 = 10_000;
 
 /// Most threads that one network may use.
 const MOST_THREADS: i64 = 16;
@@ -139,11 +144,7 @@ impl ReaderArgs {
             None => Model::embedded()?,
         };
         model.set_threads(threads);
-        // Pictures of a folder do not follow each other as a camera's do.
-        let stills = match origin {
-            Origin::Path(path) => path.is_dir() || has_picture_name(path),
-            _ => false,
-        };
+        let stills = are_stills(origin);
         let place = match self.guide {
             Some(guide) => HandPlace::Guide(guide),
             None => {
@@ -174,6 +175,34 @@ impl ReaderArgs {
             threads: self.threads.into(),
             model: model.name().to_owned(),
         })
+    }
+}
+
+/// How letters become text.
+#[derive(Debug, Clone, Args)]
+pub struct SpellingArgs {
+    /// Type a letter once it was held for so many milliseconds. Without it, the time follows how
+    /// fast you spell
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u16).range(1..=DWELLS_TO))]
+    pub dwell: Option<u16>,
+}
+
+impl SpellingArgs {
+    /// A speller for letters from `origin`; `None` where its pictures do not follow each other.
+    pub fn speller(&self, origin: &Origin) -> Option<Speller> {
+        let spelling = Spelling {
+            dwell: self.dwell.map(|ms| Duration::from_millis(ms.into())),
+            ..Spelling::DEFAULT
+        };
+        (!are_stills(origin)).then(|| Speller::new(spelling))
+    }
+}
+
+/// Whether pictures do not follow each other as a camera's do: a single one, or a folder's.
+fn are_stills(origin: &Origin) -> bool {
+    match origin {
+        Origin::Path(path) => path.is_dir() || has_picture_name(path),
+        _ => false,
     }
 }
 

@@ -15,7 +15,7 @@
 //! - [`mailbox`]: hands the newest frame from one thread to another and counts what it replaces.
 //! - [`model`]: loads an ONNX file with its labels and preprocessing, refuses what does not fit.
 //! - [`int8`]: quantised operators for the model runtime; knows nothing of signs.
-//! - [`recognize`]: frame in, [`recognize::Reading`] out.
+//! - [`recognize`]: frame in, [`recognize::Reading`] out; readings in, text out.
 //! - [`overlay`]: draws a reading into a framebuffer.
 //! - `mp4` (feature `record`): recordings, written and read.
 //! - [`sink`]: where readings and pictures go.

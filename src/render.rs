@@ -9,10 +9,11 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 
 use crate::frame::{Frame, FramePool};
-use crate::inputs::ReaderArgs;
+use crate::inputs::{ReaderArgs, SpellingArgs};
 use crate::live::canvas_size;
-use crate::overlay::{Canvas, Overlay, Scene};
+use crate::overlay::{Canvas, Overlay, Scene, Spelled};
 use crate::recognize::Reading;
+use crate::recognize::speller::Speller;
 use crate::sink::record::{Hurry, RecordSummary, Recorder};
 use crate::source::{self, Event, OpenOptions, Origin, Pace};
 
@@ -30,6 +31,8 @@ pub struct RenderArgs {
     output: PathBuf,
     #[command(flatten)]
     reader: ReaderArgs,
+    #[command(flatten)]
+    spelling: SpellingArgs,
     /// Swap left and right, as the window does, but not the text
     #[arg(long)]
     mirror: bool,
@@ -46,11 +49,13 @@ pub fn render(args: &RenderArgs, interrupted: &AtomicBool) -> Result<()> {
         pace: Pace::Max,
         #[cfg(feature = "camera")]
         wish: Default::default(),
+        text: None,
     };
     let mut source = source::open(&origin, &options)?;
     let mut recognizer = args.reader.recognizer(&origin)?;
     let mut drawing = Drawing {
         overlay: Overlay::new()?,
+        speller: args.spelling.speller(&origin),
         mirror: args.mirror,
         width: 0,
         height: 0,
@@ -98,6 +103,8 @@ pub fn render(args: &RenderArgs, interrupted: &AtomicBool) -> Result<()> {
 /// Draws frames with readings.
 struct Drawing {
     overlay: Overlay,
+    /// Turns letters into text, where frames follow each other.
+    speller: Option<Speller>,
     mirror: bool,
     width: usize,
     height: usize,
@@ -107,6 +114,9 @@ struct Drawing {
 impl Drawing {
     /// The picture of a frame with its own reading.
     fn draw(&mut self, frame: &Frame, reading: &Reading) -> &[u32] {
+        if let Some(speller) = &mut self.speller {
+            speller.read(reading);
+        }
         self.pixels.resize(self.width * self.height, 0);
         let mut canvas = Canvas {
             width: self.width,
@@ -118,10 +128,16 @@ impl Drawing {
             reading: Some(reading),
             guide: None,
             mirror: self.mirror,
+            spelled: self.speller.as_ref().map(|speller| Spelled {
+                text: speller.text(),
+                pending: speller.pending(),
+                words: &[],
+            }),
             figures: None,
             stages: &[],
             keys: &[],
             help: false,
+            chart: false,
             hint: None,
             message: None,
             recording: None,

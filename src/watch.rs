@@ -9,11 +9,12 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::frame::{Frame, Rect};
-use crate::inputs::{ReaderArgs, SourceArgs};
+use crate::inputs::{ReaderArgs, SourceArgs, SpellingArgs};
 #[cfg(feature = "record")]
 use crate::live::StartRecording;
 use crate::live::{Guide, Live, OpenScreen, View};
 use crate::recognize::Reading;
+use crate::recognize::words::Words;
 #[cfg(feature = "record")]
 use crate::sink::record::{Hurry, Recorder, dated};
 #[cfg(feature = "record")]
@@ -31,6 +32,11 @@ pub struct WatchArgs {
     source: SourceArgs,
     #[command(flatten)]
     reader: ReaderArgs,
+    #[command(flatten)]
+    spelling: SpellingArgs,
+    /// Suggest words of this list for the one being spelled: a word a line, the most frequent first
+    #[arg(long, value_name = "FILE", conflicts_with = "headless")]
+    pub words: Option<PathBuf>,
     /// Open no window: print each reading as a line of JSON
     #[arg(long)]
     pub headless: bool,
@@ -86,6 +92,7 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
     let live = Live {
         source,
         guide: guide.map(Guide::around),
+        speller: args.spelling.speller(&origin),
         reader: Box::new(move |frame: &Frame, guided: Rect| -> Result<Reading> {
             if guide.is_some() {
                 recognizer.set_guide(guided);
@@ -99,6 +106,16 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
     let view = View {
         screen: (!args.headless).then(|| screen(format!("signcam: {origin}"))),
         mirror: !args.no_mirror,
+        words: args
+            .words
+            .as_deref()
+            .map(Words::load)
+            .transpose()?
+            .unwrap_or_default(),
+        #[cfg(feature = "window")]
+        copy: Some(Box::new(crate::sink::clipboard::copy)),
+        #[cfg(not(feature = "window"))]
+        copy: None,
         ..args.recordings()?
     };
     let lines = args

@@ -75,9 +75,87 @@ fn a_folder_is_read_picture_by_picture_in_path_order() {
         letters,
         [&Value::from("A"), &Value::from("B"), &Value::Null]
     );
+    assert_eq!(readings[2]["text"], "", "pictures of a folder do not spell");
     for field in ["seq", "t_ms", "confidence", "top", "box", "age_ms", "text"] {
         assert!(!readings[0][field].is_null(), "{field}: {}", readings[0]);
     }
+}
+
+#[test]
+#[cfg(feature = "record")]
+fn a_video_is_spelled_a_held_letter_once_and_let_go_again() {
+    let scene = Scene::new(&[]);
+    let video = scene.folder.path().join("spelled.mp4");
+    let held: [([u8; 3], u32); 7] = [
+        (RED, 900),
+        (GREEN, 900),
+        (BLUE, 300),
+        (GREEN, 900),
+        (BLUE, 2800),
+        (RED, 900),
+        (BLUE, 100),
+    ];
+    film(&video, &held);
+    let arguments = ["--headless", "--pace", "max"];
+    let assert = scene.watch(&video, &arguments).success();
+    let lines = readings(&assert.get_output().stdout);
+    let (events, readings): (Vec<_>, Vec<_>) =
+        (lines.iter()).partition(|line| line["seq"].is_null());
+    let events: Vec<_> = events
+        .iter()
+        .map(|line| (&line["event"], line["text"].as_str().unwrap()))
+        .collect();
+    let [letter, space, text] = ["letter", "space", "text"].map(Value::from);
+    assert_eq!(
+        events,
+        [
+            (&letter, "A"),
+            (&letter, "AB"),
+            (&letter, "ABB"),
+            (&space, "ABB "),
+            (&letter, "ABB A"),
+            (&text, "ABB A")
+        ]
+    );
+    assert_eq!(readings.len(), recorded(&held) as usize);
+    assert_eq!(readings[0]["text"], "");
+    assert_eq!(readings[readings.len() - 1]["text"], "ABB A");
+
+    let slow = ["--headless", "--pace", "max", "--dwell", "1000"];
+    let assert = scene.watch(&video, &slow).success();
+    assert!(assert.get_output().stdout.ends_with(b"\"text\":\"\"}\n"));
+}
+
+/// Films plain colours, each for so many milliseconds, at 20 frames a second.
+#[cfg(feature = "record")]
+fn film(path: &Path, colours: &[([u8; 3], u32)]) {
+    use signcam::sink::record::Recorder;
+    use std::time::Duration;
+
+    let mut recorder = Recorder::start(path, 80, 60).unwrap();
+    let frames = (colours.iter()).flat_map(|(colour, ms)| (0..ms / 50).map(move |_| colour));
+    for ([r, g, b], at) in frames.zip(0..) {
+        let pixels = vec![u32::from_be_bytes([0, *r, *g, *b]); 80 * 60];
+        let time = Duration::from_millis(50) * at;
+        // A full queue drops what it is given: the same picture is given again.
+        let mut dropped = recorder.dropped();
+        recorder.push(&pixels, time).unwrap();
+        while recorder.dropped() > dropped {
+            dropped = recorder.dropped();
+            std::thread::sleep(Duration::from_millis(5));
+            recorder.push(&pixels, time).unwrap();
+        }
+    }
+    assert_eq!(
+        recorder.finish().unwrap().frames,
+        u64::from(recorded(colours))
+    );
+}
+
+/// How many frames [`film`] makes of these colours.
+#[cfg(feature = "record")]
+fn recorded(colours: &[([u8; 3], u32)]) -> u32 {
+    colours.iter().map(|(_, ms)| ms / 50).sum()
 }
 
 #[test]
@@ -215,7 +293,8 @@ fn without_a_display_the_error_offers_another_way() {
 
 #[test]
 fn what_cannot_be_meant_is_wrong_usage() {
-    let wrong: [&[&str]; 4] = [
+    let wrong: [&[&str]; 5] = [
+        &["--dwell", "0"],
         &["--threshold", "1.5"],
         &["--threshold", "nan"],
         &["--pace", "0"],

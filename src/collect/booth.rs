@@ -9,7 +9,7 @@ use crossbeam_channel::Receiver;
 use super::takes::{MOST, Takes};
 use super::{Shot, Shutter};
 use crate::frame::Frame;
-use crate::live::{Front, NewestReading, SharedGuide, canvas_size};
+use crate::live::{Front, NewestReading, SharedGuide, SharedSpeller, canvas_size};
 use crate::overlay::{Canvas, Overlay, Scene, Tally};
 
 use crate::sink::screen::{Key, Press, Screen};
@@ -201,10 +201,12 @@ impl Booth {
             reading: reading.as_deref(),
             guide: (self.guide.as_ref()).map(|guide| guide.get().rect(frame.width, frame.height)),
             mirror: self.mirror,
+            spelled: None,
             figures: None,
             stages: &[],
             keys: KEYS,
             help: self.help,
+            chart: false,
             hint: None,
             message: Some(trouble.as_deref().unwrap_or(&request)),
             recording: None,
@@ -226,7 +228,12 @@ impl Booth {
 }
 
 impl Front for Booth {
-    fn begin(&mut self, guide: Option<SharedGuide>, readings: NewestReading) {
+    fn begin(
+        &mut self,
+        guide: Option<SharedGuide>,
+        _: Option<SharedSpeller>,
+        readings: NewestReading,
+    ) {
         self.guide = guide;
         self.readings = readings;
     }

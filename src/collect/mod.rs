@@ -91,6 +91,7 @@ pub fn collect(args: &CollectArgs, interrupted: Arc<AtomicBool>) -> Result<()> {
         source: args.source.open(pace)?,
         reader: photographer(recognizer, shutter),
         guide: args.reader.guide.map(Guide::around),
+        speller: None,
         keep_all: false,
         interrupted,
         stats: Stats::new(),

@@ -13,6 +13,7 @@ use crate::eval::{EvalArgs, eval};
 use crate::frame::FramePool;
 use crate::picture::Picture;
 use crate::recognize::ReadingTimes;
+use crate::recognize::motion::Movement;
 use crate::sink::screen::{Key, Press, Screen};
 use crate::source::{Event, Source};
 
@@ -449,6 +450,7 @@ fn a_session_before_the_screen_ends_with_the_pictures_that_were_kept() {
             confidence: 0.0,
             top: Vec::new(),
             hand: Some(HAND),
+            movement: Movement::None,
             times: ReadingTimes::default(),
         })
     };
@@ -456,6 +458,7 @@ fn a_session_before_the_screen_ends_with_the_pictures_that_were_kept() {
         source: Box::new(Frames(0)),
         reader: Box::new(reader),
         guide: None,
+        speller: None,
         keep_all: false,
         interrupted: Arc::default(),
         stats: Stats::new(),

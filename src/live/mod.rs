@@ -10,30 +10,35 @@
 
 mod guide;
 mod pipeline;
+mod readings;
 mod recordings;
 #[cfg(test)]
 mod tests;
 mod viewer;
+mod writing;
 
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::frame::Frame;
 use crate::mailbox::Empty;
-use crate::sink::lines;
+use crate::recognize::speller::Speller;
 use crate::source::Source;
-use crate::stats::{Stage, Stats};
+use crate::stats::Stats;
 
 pub use guide::{Guide, SharedGuide};
 pub use pipeline::Reader;
+pub use readings::{NewestReading, SharedSpeller};
 pub use recordings::StartRecording;
-pub use viewer::{NewestReading, OpenScreen, View, canvas_size};
+pub use viewer::{OpenScreen, View, canvas_size};
+pub use writing::Copy;
 
-use pipeline::{Parts, Pipeline, ReadingSink};
+use pipeline::{Parts, Pipeline};
+use readings::Readings;
 use viewer::Viewer;
 
 /// How long the main thread waits for a frame before it looks after the window.
@@ -47,6 +52,8 @@ pub struct Live {
     pub reader: Box<dyn Reader>,
     /// The box into which the signer puts the hand; `None` where the reader finds the hand itself.
     pub guide: Option<Guide>,
+    /// What turns letters into text; `None` where pictures do not follow each other.
+    pub speller: Option<Speller>,
     /// Whether each frame is read and shown, however long that takes, or the newest one only.
     pub keep_all: bool,
     /// Set from outside to end the program in good order.
@@ -59,7 +66,8 @@ impl Live {
     /// Watches until the source ends, the person before the screen quits, `interrupted` is set, or
     /// nobody reads `lines` any more. On a screen, a single picture stays after the source's end.
     ///
-    /// Frames with readings go to `view`; each reading goes to `lines` as a line of JSON.
+    /// Frames with readings go to `view`; each reading goes to `lines` as a line of JSON, and so do
+    /// changes to the text that it made.
     ///
     /// # Errors
     /// When the source or the reader fails, there is no screen, or `lines` or a recording cannot
@@ -87,13 +95,15 @@ impl Live {
     ) -> Result<()> {
         let readings = NewestReading::default();
         let guide = SharedGuide::new(self.guide.unwrap_or_default());
-        front.begin(self.guide.map(|_| guide.clone()), readings.clone());
+        let speller = self.speller.map(SharedSpeller::new);
+        let shown_guide = self.guide.map(|_| guide.clone());
+        front.begin(shown_guide, speller.clone(), readings.clone());
         let interrupted = Arc::clone(&self.interrupted);
-        let sink = reading_sink(readings, lines, self.stats.clone());
+        let sink = Readings::new(readings, speller, lines, self.stats.clone());
         let mut pipeline = Pipeline::start(Parts {
             source: self.source,
             reader: self.reader,
-            readings: sink,
+            readings: Box::new(sink),
             guide,
             keep_all: self.keep_all,
             show,
@@ -107,9 +117,14 @@ impl Live {
 
 /// What stands before the person: it shows frames and answers keys, on the main thread.
 pub trait Front {
-    /// Before the first frame: the box that the hand is put into, where there is one, and where
-    /// readings come.
-    fn begin(&mut self, guide: Option<SharedGuide>, readings: NewestReading);
+    /// Before the first frame: the box that the hand is put into and what is spelled, where there
+    /// are any, and where readings come.
+    fn begin(
+        &mut self,
+        guide: Option<SharedGuide>,
+        speller: Option<SharedSpeller>,
+        readings: NewestReading,
+    );
 
     /// Shows a new frame.
     ///
@@ -131,23 +146,6 @@ pub trait Front {
 
     /// Whether a still picture is on a screen, for somebody to look at.
     fn shows_still(&self) -> bool;
-}
-
-/// What becomes of a reading.
-fn reading_sink(
-    newest: NewestReading,
-    mut lines: Option<Box<dyn Write + Send>>,
-    stats: Stats,
-) -> ReadingSink {
-    Box::new(move |reading| {
-        let mut goes_on = true;
-        if let Some(lines) = &mut lines {
-            goes_on = lines::write(&reading, lines).context("cannot write a reading")?;
-            stats.time(Stage::AgeAtPresent, reading.captured.elapsed());
-        }
-        newest.set(reading);
-        Ok(goes_on)
-    })
 }
 
 /// The main thread's part: shows frames, answers keys, and notices the end.

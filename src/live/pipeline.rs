@@ -40,8 +40,20 @@ where
     }
 }
 
-/// Takes each reading, on the thread that reads letters. `false` ends the program in good order.
-pub type ReadingSink = Box<dyn FnMut(Reading) -> Result<bool> + Send>;
+/// Takes readings, on the thread that reads letters.
+pub trait ReadingSink: Send {
+    /// Takes a reading; `false` ends the program in good order.
+    ///
+    /// # Errors
+    /// When it cannot be passed on; ends the program.
+    fn take(&mut self, reading: Reading) -> Result<bool>;
+
+    /// Learns that there are no more.
+    ///
+    /// # Errors
+    /// When what is left cannot be passed on.
+    fn end(&mut self) -> Result<()>;
+}
 
 /// What the threads work with.
 pub struct Parts {
@@ -50,7 +62,7 @@ pub struct Parts {
     /// What reads them.
     pub reader: Box<dyn Reader>,
     /// Where readings go.
-    pub readings: ReadingSink,
+    pub readings: Box<dyn ReadingSink>,
     /// The box that the hand is put into.
     pub guide: SharedGuide,
     /// Whether each frame is read and shown, however long that takes, or the newest one only.
@@ -261,7 +273,7 @@ impl Delivery {
 struct ReadingLoop {
     reader: Box<dyn Reader>,
     frames: mailbox::Receiver<Arc<Frame>>,
-    readings: ReadingSink,
+    readings: Box<dyn ReadingSink>,
     guide: SharedGuide,
     stop: Arc<AtomicBool>,
     stats: Stats,
@@ -288,10 +300,10 @@ impl ReadingLoop {
                 self.stats.time(Stage::Infer, reading.times.infer);
             }
             self.stats.count(Rate::Inference, Instant::now());
-            if !(self.readings)(reading)? {
+            if !self.readings.take(reading)? {
                 self.stop.store(true, Ordering::Release);
             }
         }
-        Ok(())
+        self.readings.end()
     }
 }

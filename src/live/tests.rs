@@ -11,6 +11,8 @@ use anyhow::{anyhow, bail};
 
 use super::*;
 use crate::frame::{Frame, FramePool, Rect};
+use crate::recognize::motion::Movement;
+use crate::recognize::speller::{Speller, Spelling};
 use crate::recognize::{Reading, ReadingTimes};
 use crate::sink::screen::{Action, Recording, Screen};
 use crate::source::Event;
@@ -108,6 +110,7 @@ fn reading_of(frame: &Frame) -> Reading {
         confidence: 0.9,
         top: vec![("A".into(), 0.9)],
         hand: None,
+        movement: Movement::None,
         times: ReadingTimes::default(),
     }
 }
@@ -165,6 +168,7 @@ fn live(source: FakeSource, reader: impl Reader + 'static) -> Live {
         source: Box::new(source),
         reader: Box::new(reader),
         guide: Some(Guide::default()),
+        speller: None,
         keep_all: false,
         interrupted: Arc::default(),
         stats: Stats::new(),
@@ -435,6 +439,68 @@ fn headless_writes_a_line_for_each_frame() {
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"].clone())
         .collect();
     assert_eq!(seqs, [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn headless_spells_in_lines_that_follow_their_readings() {
+    let lines = SharedBuffer::default();
+    let live = Live {
+        keep_all: true,
+        speller: Some(Speller::new(Spelling::DEFAULT)),
+        ..live(FakeSource::frames(30), quick_reader)
+    };
+    live.run(View::default(), Some(Box::new(lines.clone())))
+        .unwrap();
+    let bytes = lines.0.lock().unwrap();
+    let lines: Vec<serde_json::Value> = std::str::from_utf8(&bytes)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let typed = lines.iter().position(|line| line["event"] == "letter");
+    let typed = typed.unwrap();
+    assert_eq!(lines[typed]["letter"], "A");
+    assert_eq!(lines[typed]["t_ms"], lines[typed - 1]["t_ms"]);
+    assert_eq!(lines[typed - 1]["text"], "A");
+    assert_eq!(lines[typed - 2]["text"], "");
+    assert_eq!(lines[lines.len() - 1]["event"], "text");
+    assert_eq!(lines[lines.len() - 1]["text"], "A");
+    assert_eq!(lines.len(), 32, "30 readings, a letter and the text");
+}
+
+#[test]
+fn keys_change_what_was_spelled_and_copy_it() {
+    let copied = Arc::new(Mutex::new(Vec::new()));
+    let clipboard = Arc::clone(&copied);
+    let seen = Arc::clone(&copied);
+    let (open, _) = screen(move |_| match seen.lock().unwrap().len() {
+        // Until the letter is typed there is nothing to copy.
+        0 => vec![Action::Copy],
+        _ => vec![
+            Action::Space,
+            Action::Delete,
+            Action::Delete,
+            Action::Copy,
+            Action::Quit,
+        ],
+    });
+    let view = View {
+        copy: Some(Box::new(move |text| {
+            clipboard.lock().unwrap().push(text.to_owned());
+            Ok("a test")
+        })),
+        ..on(open, true)
+    };
+    let live = Live {
+        speller: Some(Speller::new(Spelling::DEFAULT)),
+        ..live(FakeSource::frames(10_000), quick_reader)
+    };
+    live.run(view, None).unwrap();
+    assert_eq!(
+        *copied.lock().unwrap(),
+        ["A"],
+        "and then there was nothing left"
+    );
 }
 
 #[test]

@@ -1,16 +1,19 @@
 //! The screen's side of live: frames with the newest reading drawn over them.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use super::Front;
 use super::guide::SharedGuide;
+use super::readings::{NewestReading, SharedSpeller};
 use super::recordings::{Recordings, Shown, StartRecording};
+use super::writing::{Copy, Writing};
 use crate::frame::Frame;
 use crate::overlay::{Canvas, Figures, Overlay, Scene};
 use crate::recognize::Reading;
+use crate::recognize::words::Words;
 use crate::sink::screen::{Action, KEYS, Screen};
 use crate::stats::{Rate, Stage, Stats, Times};
 
@@ -20,7 +23,7 @@ const FIGURES_EVERY: Duration = Duration::from_millis(250);
 /// Without a new frame for so long, readings and messages are shown on the last one.
 const REDRAW_AFTER: Duration = Duration::from_millis(100);
 
-/// For so long the screen shows what a key led to.
+/// For so long the screen says what a key led to.
 const NOTICE_FOR: Duration = Duration::from_secs(4);
 
 /// Pictures lower than this are enlarged, so that text on them can be read.
@@ -45,23 +48,10 @@ pub struct View {
     pub record_on_key: Option<StartRecording>,
     /// Whether recordings hold the frames as the camera sees them, with nothing drawn over them.
     pub record_clean: bool,
-}
-
-/// The newest reading, handed from the thread that reads to the one that shows.
-#[derive(Debug, Clone, Default)]
-pub struct NewestReading(Arc<Mutex<Option<Arc<Reading>>>>);
-
-impl NewestReading {
-    /// Puts a newer one in.
-    pub fn set(&self, reading: Reading) {
-        *self.0.lock().unwrap_or_else(|held| held.into_inner()) = Some(Arc::new(reading));
-    }
-
-    /// Looks at it.
-    pub fn get(&self) -> Option<Arc<Reading>> {
-        let reading = self.0.lock().unwrap_or_else(|held| held.into_inner());
-        reading.clone()
-    }
+    /// Words that are suggested for the one being spelled.
+    pub words: Words,
+    /// The clipboard, if any.
+    pub copy: Option<Copy>,
 }
 
 /// Shows frames and answers keys.
@@ -84,6 +74,10 @@ pub struct Viewer {
     /// The box that the hand is put into, where there is one.
     guide: Option<SharedGuide>,
     readings: NewestReading,
+    /// What was spelled, where letters become text.
+    writing: Option<Writing>,
+    words: Words,
+    copy: Option<Copy>,
     stats: Stats,
     figures: Figures,
     /// What each stage took, while that is shown.
@@ -126,6 +120,9 @@ impl Viewer {
             show_stages: false,
             guide: None,
             readings: NewestReading::default(),
+            words: view.words,
+            copy: view.copy,
+            writing: None,
             stats,
             figures: Figures::default(),
             stages: Vec::new(),
@@ -253,6 +250,15 @@ impl Viewer {
                         guide.grow(steps);
                     }
                 }
+                Action::Space
+                | Action::Delete
+                | Action::Clear
+                | Action::Complete
+                | Action::Copy => {
+                    let writing = self.writing.as_mut();
+                    let said = writing.and_then(|writing| writing.answer(action));
+                    self.notify(said);
+                }
             }
             if let Some(last) = &mut self.last {
                 last.stale = true;
@@ -282,6 +288,7 @@ impl Viewer {
             reading: reading.as_deref(),
             guide: (self.guide.as_ref()).map(|guide| guide.get().rect(frame.width, frame.height)),
             mirror: self.mirror,
+            spelled: self.writing.as_mut().map(Writing::spelled),
             figures: self.show_figures.then_some(self.figures),
             stages: &self.stages,
             keys: KEYS,
@@ -337,9 +344,18 @@ impl Viewer {
 }
 
 impl Front for Viewer {
-    fn begin(&mut self, guide: Option<SharedGuide>, readings: NewestReading) {
+    fn begin(
+        &mut self,
+        guide: Option<SharedGuide>,
+        speller: Option<SharedSpeller>,
+        readings: NewestReading,
+    ) {
         self.guide = guide;
         self.readings = readings;
+        self.writing = speller.map(|speller| {
+            let words = std::mem::take(&mut self.words);
+            Writing::new(speller, words, self.copy.take())
+        });
     }
 
     fn show(&mut self, frame: Arc<Frame>) -> Result<()> {

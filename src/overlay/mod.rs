@@ -4,8 +4,8 @@
 //! - `chart`: how letters are held.
 //! - `text`: fonts and the glyph cache.
 //! - `scene`: the picture, the box, and what panels are made of.
-//! - `panels`: what the panels say; `latency`: the one with times of stages; `tally`: those of a
-//!   collector of pictures.
+//! - `panels`: what the panels say; `latency`: the one with times of stages; `strip`: what was
+//!   spelled; `tally`: those of a collector of pictures.
 //!
 //! Boxes come in fractions of the frame as the camera delivered it; where the picture is mirrored,
 //! they are mirrored with it, and text never is. Everything scales with the canvas, so that
@@ -16,6 +16,7 @@ mod chart;
 mod latency;
 mod panels;
 mod scene;
+mod strip;
 mod tally;
 mod text;
 
@@ -44,6 +45,8 @@ pub struct Scene<'a> {
     pub guide: Option<Rect>,
     /// Whether left and right are swapped, as in a mirror.
     pub mirror: bool,
+    /// What was spelled; `None` hides it.
+    pub spelled: Option<Spelled<'a>>,
     /// Rates and times; `None` hides their panel.
     pub figures: Option<Figures>,
     /// What each stage took so far, with its name; empty hides their panel.
@@ -83,6 +86,17 @@ impl Tally<'_> {
         let own = self.counts.iter().find(|(label, _)| **label == *self.label);
         own.map_or(0, |(_, count)| *count)
     }
+}
+
+/// What was spelled as the screen shows it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Spelled<'a> {
+    /// The text; its end is shown.
+    pub text: &'a str,
+    /// The letter that is being held, and how much of its time has passed, 0 to 1.
+    pub pending: Option<(&'a str, f32)>,
+    /// Words that the last one may become, the likeliest first.
+    pub words: &'a [String],
 }
 
 /// Rates and times as the screen shows them.

@@ -232,8 +232,8 @@ impl Painter<'_, '_> {
         });
     }
 
-    /// The message, or else the hint, right of the reading.
-    pub(super) fn notice(&mut self, from: i32) {
+    /// The message, or else the hint, right of the reading and above `lowest`.
+    pub(super) fn notice(&mut self, from: i32, lowest: i32) {
         let (line, ink) = match (self.scene.message, self.scene.hint) {
             (Some(message), _) => (message, WHITE),
             (None, Some(hint)) => (hint, DIM),
@@ -262,9 +262,13 @@ impl Painter<'_, '_> {
             0
         };
         let height = (row * lines as f32) as i32 + pad;
+        let lowest = match lowest < self.canvas.height as i32 - margin {
+            true => lowest - self.px(6.0),
+            false => lowest,
+        };
         let area = Area::new(
             right - widest.ceil() as i32 - 2 * pad,
-            self.canvas.height as i32 - margin - height,
+            lowest - height,
             widest.ceil() as i32 + 2 * pad,
             height,
         );
@@ -292,8 +296,11 @@ impl Painter<'_, '_> {
     pub(super) fn keys(&mut self) {
         let style = self.style(Face::Text, 15.0);
         let heading = self.style(Face::Display, 18.0);
-        let row = (style.size * 1.9).round();
         let pad = self.px(20.0);
+        // As many keys as there may be fit.
+        let room =
+            (self.canvas.height as i32 - 2 * pad) as f32 / (self.scene.keys.len() as f32 + 1.2);
+        let row = (style.size * 1.9).min(room).round();
         let cap_pad = self.px(7.0);
         let keys = self.scene.keys;
         let mut left_column = 0.0_f32;

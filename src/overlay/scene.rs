@@ -88,7 +88,8 @@ impl<'a, 'c> Painter<'a, 'c> {
         self.figures(card.y);
         self.stages(card.y);
         self.recording();
-        self.notice(card.right());
+        let lowest = self.spelled(card.right());
+        self.notice(card.right(), lowest);
         if self.scene.help {
             self.keys();
         }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::recognize::ReadingTimes;
+use crate::recognize::motion::Movement;
 
 const KEYS: [(&str, &str); 3] = [("h", "help"), ("m", "mirror"), ("q  Esc", "quit")];
 
@@ -27,6 +28,7 @@ fn reading(top: &[(&str, f32)], letter: Option<&str>, hand: Option<Rect>) -> Rea
             .map(|(name, part)| ((*name).into(), *part))
             .collect(),
         hand,
+        movement: Movement::None,
         times: ReadingTimes::default(),
     }
 }
@@ -37,6 +39,7 @@ fn plain(frame: &Frame) -> Scene<'_> {
         reading: None,
         guide: None,
         mirror: false,
+        spelled: None,
         figures: None,
         stages: &[],
         keys: &KEYS,
@@ -71,6 +74,11 @@ fn full<'a>(frame: &'a Frame, reading: &'a Reading) -> Scene<'a> {
         }),
         stages: &STAGES,
         help: true,
+        spelled: Some(Spelled {
+            text: "SPELLED AT LENGTH, MORE THAN FITS",
+            pending: Some(("a class with a very long name", f32::NAN)),
+            words: &[],
+        }),
         hint: Some("h help"),
         message: Some("The camera was unplugged; plug it in again to go on signing letters."),
         recording: Some(Duration::from_secs(3601)),
@@ -432,4 +440,104 @@ fn charts_of_any_size_are_drawn_without_panic() {
         };
         draw(&scene, width, height);
     }
+}
+
+/// A picture with a text on it.
+fn spelled(frame: &Frame, text: &str, pending: Option<(&str, f32)>, words: &[String]) -> Vec<u32> {
+    let scene = Scene {
+        spelled: Some(Spelled {
+            text,
+            pending,
+            words,
+        }),
+        ..plain(frame)
+    };
+    draw(&scene, 640, 480)
+}
+
+#[test]
+fn of_a_long_text_the_end_is_shown_in_its_strip() {
+    let frame = grey(640, 480, 128);
+    let bare = draw(&plain(&frame), 640, 480);
+    let long = "ABCDEFGHIJ".repeat(20);
+    let drawn = spelled(&frame, &long, None, &[]);
+    let (left, top, right, bottom) = difference(&drawn, &bare, 640).unwrap();
+    assert!(left >= 260 && right < 640 - 11 && top > 400 && bottom < 480 - 11);
+    let other_start = format!("Z{}", &long[1..]);
+    assert_eq!(spelled(&frame, &other_start, None, &[]), drawn);
+    let other_end = format!("{}Z", &long[..long.len() - 1]);
+    assert_ne!(spelled(&frame, &other_end, None, &[]), drawn);
+}
+
+#[test]
+fn the_letter_being_held_follows_the_text_with_a_bar_that_grows() {
+    let frame = grey(640, 480, 128);
+    let bar = |pixels: &[u32]| pixels.iter().filter(|&&pixel| pixel == 0x5e_ead4).count();
+    let [none, third, whole] = [0.0, 0.33, 1.0].map(|part| {
+        let drawn = spelled(&frame, "HELL", Some(("O", part)), &[]);
+        bar(&drawn)
+    });
+    assert!(none < third && third < whole, "{none} {third} {whole}");
+    let typed = spelled(&frame, "HELLO", None, &[]);
+    let held = spelled(&frame, "HELL", Some(("O", 0.5)), &[]);
+    let (left, ..) = difference(&typed, &held, 640).unwrap();
+    let (start, ..) = difference(&spelled(&frame, "I", None, &[]), &typed, 640).unwrap();
+    assert!(
+        left > start + 30,
+        "the letters before stand where they were"
+    );
+}
+
+#[test]
+fn words_and_a_message_stand_above_the_text() {
+    let frame = grey(640, 480, 128);
+    let words = ["HELLO", "HELP", &"LONG".repeat(30)].map(String::from);
+    let without = spelled(&frame, "HE", None, &[]);
+    let with = spelled(&frame, "HE", None, &words);
+    let (left, top, right, bottom) = difference(&with, &without, 640).unwrap();
+    assert!(
+        left >= 260 && right < 500 && top > 360 && bottom < 424,
+        "{top} to {bottom}"
+    );
+    let scene = Scene {
+        spelled: Some(Spelled {
+            text: "HE",
+            pending: None,
+            words: &words,
+        }),
+        message: Some("Copied"),
+        ..plain(&frame)
+    };
+    let (_, _, _, bottom) = difference(&draw(&scene, 640, 480), &with, 640).unwrap();
+    assert!(
+        bottom < top,
+        "the message ends at {bottom}, the words begin at {top}"
+    );
+}
+
+#[test]
+fn what_is_spelled_keeps_its_contrast_on_white_and_on_black() {
+    for value in [0, 255] {
+        let pixels = spelled(&grey(640, 480, value), "TEXT", Some(("S", 0.5)), &[]);
+        let panel = pixels[430 * 640 + 600];
+        for ink in [0xf5_f7fa, 0xb4_bcc8, 0x5e_ead4] {
+            let contrast = contrast(ink, panel);
+            assert!(contrast > 4.5, "{ink:x} on {value}: {contrast:.1}");
+            assert!(pixels.contains(&ink), "{ink:x}");
+        }
+    }
+}
+
+#[test]
+fn as_many_keys_as_there_are_fit_into_the_smallest_window() {
+    let frame = grey(640, 480, 128);
+    let keys = [("key", "what it does"); 15];
+    let scene = Scene {
+        keys: &keys,
+        help: true,
+        ..plain(&frame)
+    };
+    let bare = draw(&plain(&frame), 640, 480);
+    let (_, top, _, bottom) = difference(&draw(&scene, 640, 480), &bare, 640).unwrap();
+    assert!(top > 0 && bottom < 479, "{top} to {bottom}");
 }

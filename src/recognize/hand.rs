@@ -29,6 +29,8 @@ const GAP: Duration = Duration::from_millis(500);
 pub struct Tracker {
     finder: Finder,
     track: Track,
+    /// Where the hand was found in the last frame.
+    seen: Option<Rect>,
     /// Whether frames follow each other, or each shows a scene of its own.
     follows: bool,
 }
@@ -49,6 +51,7 @@ impl Tracker {
         Tracker {
             finder,
             track: Track::default(),
+            seen: None,
             follows: true,
         }
     }
@@ -59,6 +62,11 @@ impl Tracker {
             follows: false,
             ..Tracker::new(finder)
         }
+    }
+
+    /// Where the hand was found in the last frame, its box not steadied: for judging movement.
+    pub fn seen(&self) -> Option<Rect> {
+        self.seen
     }
 
     /// The hand in a frame, its box kept steady; `None` where none is found.
@@ -80,6 +88,7 @@ impl Tracker {
             None => threshold,
         };
         let hand = (found.score >= threshold).then_some(found.hand);
+        self.seen = hand;
         self.track.update(hand, elapsed);
         Ok(self.track.hand.map(|hand| Found { hand, ..found }))
     }

@@ -4,7 +4,10 @@ pub mod crop;
 pub mod finder;
 pub mod hand;
 pub mod letter;
+pub mod motion;
+pub mod speller;
 pub mod steady;
+pub mod words;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +19,7 @@ use crate::model::{Model, NOTHING};
 use finder::Found;
 use hand::Tracker;
 use letter::{LetterReader, Scores};
+use motion::{Drawing, Motion, Movement, Seen};
 use steady::{Steady, Steadying};
 
 /// A letter less probable than this is not shown, unless told otherwise.
@@ -41,6 +45,8 @@ pub struct Reading {
     pub top: Vec<(Arc<str>, f32)>,
     /// The hand's box, which hugs the hand; `None` where no hand was found.
     pub hand: Option<Rect>,
+    /// What the hand's movement says about the letter.
+    pub movement: Movement,
     /// What each step took.
     pub times: ReadingTimes,
 }
@@ -78,6 +84,14 @@ pub enum HandPlace {
 }
 
 impl HandPlace {
+    /// The hand's box as it was found in the last frame, not steadied; `None` where it was not.
+    fn seen(&self) -> Option<Rect> {
+        match self {
+            HandPlace::Found(tracker) => tracker.seen(),
+            HandPlace::Guide(_) => None,
+        }
+    }
+
     /// A guide box for a signer who sits before the camera and raises one hand beside the face:
     /// square in a picture of 4:3, on the picture's left, which a mirrored display shows where
     /// a right hand is.
@@ -95,6 +109,8 @@ pub struct Recognizer {
     reader: LetterReader,
     options: RecognizerOptions,
     steady: Steady,
+    /// Tells letters that are drawn in the air, where hands are followed over frames.
+    motion: Motion,
     /// The last frame's media time.
     time: Option<Duration>,
     probabilities: Vec<f32>,
@@ -103,9 +119,15 @@ pub struct Recognizer {
 impl Recognizer {
     /// Reads with this network in this way.
     pub fn new(model: Model, options: RecognizerOptions) -> Self {
+        let motion = match options.place {
+            HandPlace::Found(_) => Motion::new(model.labels()),
+            // The box stays where it is, whatever the hand does.
+            HandPlace::Guide(_) => Motion::default(),
+        };
         Recognizer {
             reader: LetterReader::new(model),
             options,
+            motion,
             steady: Steady::default(),
             time: None,
             probabilities: Vec::new(),
@@ -144,6 +166,7 @@ impl Recognizer {
             confidence: 0.0,
             top: Vec::new(),
             hand: None,
+            movement: Movement::None,
             times: ReadingTimes {
                 find,
                 ..ReadingTimes::default()
@@ -164,13 +187,13 @@ impl Recognizer {
             self.probabilities = probabilities;
         }
         if let Some(steadying) = self.options.steadying {
-            self.steady(&mut reading, &steadying);
+            self.steady(&mut reading, frame, &steadying);
         }
         Ok(reading)
     }
 
     /// Replaces what one frame says by what the last ones say.
-    fn steady(&mut self, reading: &mut Reading, steadying: &Steadying) {
+    fn steady(&mut self, reading: &mut Reading, frame: &Frame, steadying: &Steadying) {
         let elapsed = self.time.and_then(|last| reading.time.checked_sub(last));
         self.time = Some(reading.time);
         let labels = self.reader.model().labels();
@@ -182,12 +205,21 @@ impl Recognizer {
                 *probability = 1.0;
             }
         }
+        let seen = Seen {
+            time: reading.time,
+            hand: reading.hand.and_then(|_| self.options.place.seen()),
+            aspect: frame.width as f32 / frame.height.max(1) as f32,
+            probabilities: &self.probabilities,
+        };
+        reading.movement = self.motion.update(&seen, &Drawing::DEFAULT);
+        self.motion.pool(&mut self.probabilities);
         let elapsed = elapsed.unwrap_or(Duration::MAX);
         self.steady.update(&self.probabilities, elapsed, steadying);
         let shown = self.steady.show(nothing, self.options.threshold, steadying);
-        reading.letter = shown.and_then(|at| labels.get(at)).map(Arc::clone);
+        let mut average = self.steady.average().to_vec();
+        let drawn = self.motion.settle(&mut average);
+        reading.letter = (drawn.or(shown).and_then(|at| labels.get(at))).map(Arc::clone);
         if reading.hand.is_some() {
-            let average = self.steady.average().iter().copied();
             let mut top: Vec<_> = labels.iter().map(Arc::clone).zip(average).collect();
             top.sort_by(|a, b| b.1.total_cmp(&a.1));
             top.truncate(TOP);
@@ -290,6 +322,34 @@ mod tests {
         let reading = recognizer.read(&frame()).unwrap();
         assert_eq!(reading.letter, None);
         assert_eq!(&*reading.top[0].0, NOTHING);
+    }
+
+    /// Prints what is quoted: `cargo test --release --lib delay -- --nocapture`.
+    #[test]
+    fn steadying_delays_a_change_of_letter_by_no_more_than_is_stated_and_a_frame() {
+        let (red, green) = (rect(0.1, 0.1, 0.35, 0.4), rect(0.65, 0.1, 0.9, 0.4));
+        for fps in [15, 30, 60] {
+            let mut recognizer = recognizer(red);
+            recognizer.options.steadying = Some(Steadying::DEFAULT);
+            let step = Duration::from_secs(1) / fps;
+            let mut frame = frame();
+            let mut delay = None;
+            for at in 0..fps * 2 {
+                frame.time = step * at;
+                recognizer.set_guide(if at < fps { red } else { green });
+                let reading = recognizer.read(&frame).unwrap();
+                let expected = if at < fps { "R" } else { "G" };
+                if at + 1 == fps || at + 1 == fps * 2 {
+                    assert_eq!(reading.letter.as_deref(), Some(expected));
+                }
+                if at >= fps && reading.letter.as_deref() == Some("G") && delay.is_none() {
+                    delay = Some(step * (at - fps));
+                }
+            }
+            let delay = delay.unwrap();
+            println!("at {fps} frames a second the new letter is shown {delay:?} after its frame");
+            assert!(delay <= steady::DELAY + step, "{fps}: {delay:?}");
+        }
     }
 
     #[test]

@@ -4,9 +4,12 @@
 //! The delay follows from the time constant: of a clean change, from a probability of p to one of
 //! 0 and back, half is reached after `ln 2` of it, so that a letter that is read with 0.95 is shown
 //! at a threshold of 0.5 after `-ln(1 - 0.5 / 0.95) = 0.75` time constants: 90 ms with
-//! [`Steadying::DEFAULT`], three frames at 30 a second.
+//! [`Steadying::DEFAULT`] ([`DELAY`]), three frames at 30 a second.
 
 use std::time::Duration;
+
+/// By how much [`Steadying::DEFAULT`] delays a clean change of letter.
+pub const DELAY: Duration = Duration::from_millis(90);
 
 /// How letters are kept steady.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -130,7 +133,7 @@ mod tests {
             .position(|&letter| letter == Some(1))
             .unwrap();
         let delay = FRAME * (at as u32 - 10 + 1);
-        assert!(delay <= Duration::from_millis(90) + 2 * FRAME, "{delay:?}");
+        assert!(delay <= DELAY + 2 * FRAME, "{delay:?}");
         let changes = letters.windows(2).filter(|two| two[0] != two[1]).count();
         assert!(changes <= 2, "{letters:?}");
     }

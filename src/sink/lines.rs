@@ -1,13 +1,14 @@
-//! Readings as JSON lines.
+//! Readings, and what they spell, as JSON lines.
 
 use std::io::{self, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::recognize::Reading;
+use crate::recognize::speller::{Change, Typed};
 
-/// One line: what other programs read.
+/// A reading's line: what other programs read.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
     /// The frame's sequence number.
@@ -26,19 +27,37 @@ struct Line<'a> {
     text: &'a str,
 }
 
+/// The line of a change to the text, which follows that of the reading that made it.
+#[derive(Debug, Serialize)]
+struct EventLine<'a> {
+    event: &'a str,
+    /// The reading's media time.
+    t_ms: f64,
+    /// The letter that was typed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    letter: Option<&'a str>,
+    /// The text since then.
+    text: &'a str,
+}
+
+/// Media times and ages, as precise as they are.
+fn tenths(ms: f64) -> f64 {
+    (ms * 10.0).round() / 10.0
+}
+
 /// To a share of a picture that no pixel notices: more digits are noise of the arithmetic.
 fn rounded(share: f32) -> f32 {
     (share * 1e5).round() / 1e5
 }
 
-/// Writes a reading as one line of JSON and flushes it, so that a reader sees it at once.
+/// Writes a reading as one line of JSON and flushes it, so that a reader sees it at once. `text` is
+/// what was spelled so far.
 ///
 /// Returns `false` when nobody reads any more: the pipe was closed.
 ///
 /// # Errors
 /// When the line cannot be written for another reason.
-pub fn write(reading: &Reading, out: &mut impl Write) -> io::Result<bool> {
-    let tenths = |ms: f64| (ms * 10.0).round() / 10.0;
+pub fn write(reading: &Reading, text: &str, out: &mut impl Write) -> io::Result<bool> {
     let line = Line {
         seq: reading.seq,
         t_ms: tenths(reading.time.as_secs_f64() * 1000.0),
@@ -53,9 +72,51 @@ pub fn write(reading: &Reading, out: &mut impl Write) -> io::Result<bool> {
             .hand
             .map(|hand| [hand.x0, hand.y0, hand.width(), hand.height()].map(rounded)),
         age_ms: tenths((Instant::now() - reading.captured).as_secs_f64() * 1000.0),
-        text: "",
+        text,
     };
-    let mut bytes = serde_json::to_vec(&line)?;
+    write_line(&line, out)
+}
+
+/// Writes a change to the text, made by the reading of media time `time`: an object whose `event`
+/// is `letter`, `space` or `delete`.
+///
+/// Returns `false` when nobody reads any more.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_change(typed: &Typed, time: Duration, out: &mut impl Write) -> io::Result<bool> {
+    let (event, letter) = match &typed.change {
+        Change::Letter(letter) => ("letter", Some(&**letter)),
+        Change::Space => ("space", None),
+        Change::Delete => ("delete", None),
+    };
+    let line = EventLine {
+        event,
+        t_ms: tenths(time.as_secs_f64() * 1000.0),
+        letter,
+        text: &typed.text,
+    };
+    write_line(&line, out)
+}
+
+/// Writes the whole text, at the end: an object whose `event` is `text`.
+///
+/// Returns `false` when nobody reads any more.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_text(text: &str, time: Duration, out: &mut impl Write) -> io::Result<bool> {
+    let line = EventLine {
+        event: "text",
+        t_ms: tenths(time.as_secs_f64() * 1000.0),
+        letter: None,
+        text,
+    };
+    write_line(&line, out)
+}
+
+fn write_line(line: &impl Serialize, out: &mut impl Write) -> io::Result<bool> {
+    let mut bytes = serde_json::to_vec(line)?;
     bytes.push(b'\n');
     match out.write_all(&bytes).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
@@ -67,13 +128,13 @@ pub fn write(reading: &Reading, out: &mut impl Write) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use serde_json::{Value, json};
 
     use super::*;
     use crate::frame::Rect;
     use crate::recognize::ReadingTimes;
+    use crate::recognize::motion::Movement;
 
     fn reading(letter: Option<&str>) -> Reading {
         Reading {
@@ -89,15 +150,20 @@ mod tests {
                 x1: 0.5,
                 y1: 1.0,
             }),
+            movement: Movement::None,
             times: ReadingTimes::default(),
         }
     }
 
-    fn written(reading: &Reading) -> Value {
+    fn line(write: impl FnOnce(&mut Vec<u8>) -> io::Result<bool>) -> Value {
         let mut out = Vec::new();
-        assert!(write(reading, &mut out).unwrap());
+        assert!(write(&mut out).unwrap());
         assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
         serde_json::from_slice(&out).unwrap()
+    }
+
+    fn written(reading: &Reading) -> Value {
+        line(|out| write(reading, "HA", out))
     }
 
     #[test]
@@ -109,7 +175,7 @@ mod tests {
             line,
             json!({"seq": 7, "t_ms": 233.3, "letter": "A", "confidence": 0.75,
                    "top": [["A", 0.75], ["S", 0.125]], "box": [0.25, 0.5, 0.25, 0.5],
-                   "age_ms": null, "text": ""})
+                   "age_ms": null, "text": "HA"})
         );
     }
 
@@ -117,6 +183,28 @@ mod tests {
     fn no_letter_and_no_hand_are_null() {
         let line = written(&reading(None));
         assert!(line["letter"].is_null() && line["box"].is_null());
+    }
+
+    #[test]
+    fn changes_to_the_text_are_lines_of_their_own_with_the_text_they_led_to() {
+        let time = Duration::from_micros(233_333);
+        let changed = |change| Typed {
+            change,
+            text: "HA".into(),
+        };
+        let letter = changed(Change::Letter("A".into()));
+        let letter = line(|out| write_change(&letter, time, out));
+        assert_eq!(
+            letter,
+            json!({"event": "letter", "t_ms": 233.3, "letter": "A", "text": "HA"})
+        );
+        let space = line(|out| write_change(&changed(Change::Space), time, out));
+        assert_eq!(
+            space,
+            json!({"event": "space", "t_ms": 233.3, "text": "HA"})
+        );
+        let end = line(|out| write_text("HA", time, out));
+        assert_eq!(end, json!({"event": "text", "t_ms": 233.3, "text": "HA"}));
     }
 
     struct ClosedPipe;
@@ -133,6 +221,6 @@ mod tests {
 
     #[test]
     fn a_closed_pipe_is_an_end_and_not_an_error() {
-        assert!(!write(&reading(None), &mut ClosedPipe).unwrap());
+        assert!(!write(&reading(None), "", &mut ClosedPipe).unwrap());
     }
 }

@@ -1,5 +1,7 @@
 //! Where pictures and readings go.
 
+#[cfg(feature = "window")]
+pub mod clipboard;
 pub mod lines;
 pub mod null;
 #[cfg(feature = "record")]

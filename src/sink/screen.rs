@@ -48,6 +48,8 @@ pub enum Key {
     Space,
     /// The key that deletes backwards.
     Backspace,
+    /// The key that deletes forwards.
+    Delete,
     /// The tabulator.
     Tab,
     /// The first function key.
@@ -93,6 +95,16 @@ pub enum Action {
     ToggleChart,
     /// Starts a recording, or ends the one that runs.
     ToggleRecording,
+    /// Writes a space after what was spelled.
+    Space,
+    /// Deletes the last letter.
+    Delete,
+    /// Deletes all that was spelled.
+    Clear,
+    /// Takes the first of the suggested words.
+    Complete,
+    /// Copies the text.
+    Copy,
     /// Moves the guide box by steps, as seen on the screen: right and down.
     MoveGuide(f32, f32),
     /// Makes the guide box larger (by steps above 0) or smaller.
@@ -104,6 +116,9 @@ impl Action {
     pub fn of(press: Press) -> Option<Action> {
         Some(match press {
             Press::Closed | Press::Down(Key::Escape) => Action::Quit,
+            Press::Down(Key::Backspace) => Action::Delete,
+            Press::Down(Key::Delete) => Action::Clear,
+            Press::Down(Key::Tab) => Action::Complete,
             Press::Down(Key::Left) => Action::MoveGuide(-1.0, 0.0),
             Press::Down(Key::Right) => Action::MoveGuide(1.0, 0.0),
             Press::Down(Key::Up) => Action::MoveGuide(0.0, -1.0),
@@ -116,6 +131,8 @@ impl Action {
                 'f' => Action::ToggleFigures,
                 'l' => Action::ToggleStages,
                 'r' => Action::ToggleRecording,
+                'c' => Action::Copy,
+                ' ' => Action::Space,
                 '+' | '=' => Action::ResizeGuide(1.0),
                 '-' | '_' => Action::ResizeGuide(-1.0),
                 _ => return None,
@@ -135,6 +152,10 @@ pub const KEYS: &[(&str, &str)] = &[
     ("l", "latency of each stage"),
     #[cfg(feature = "record")]
     ("r", "start or stop a recording"),
+    ("space", "end the word; so does lowering the hand"),
+    ("Backspace, Del", "delete a letter, delete all"),
+    ("Tab", "take the first word offered"),
+    ("c", "copy the text"),
     ("arrows", "move the box"),
     ("+ -", "resize the box"),
 ];

@@ -104,6 +104,7 @@ fn known(key: minifb::Key) -> Option<Key> {
         minifb::Key::Down => Key::Down,
         minifb::Key::Space => Key::Space,
         minifb::Key::Backspace => Key::Backspace,
+        minifb::Key::Delete => Key::Delete,
         minifb::Key::Tab => Key::Tab,
         minifb::Key::F1 => Key::F1,
         _ => return None,
