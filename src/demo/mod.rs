@@ -144,7 +144,7 @@ pub fn show_letter(
     let mut path = Vec::new();
     if let Some(movement) = movement {
         let aside = |shift: Vec3| vec3(if mirrored { -shift.x } else { shift.x }, shift.y, shift.z);
-        wrist = wrist + aside(movement.start());
+        wrist += aside(movement.start());
         // The little finger draws a J, the index finger a Z.
         let tip = if *letter == "J" { 20 } else { 8 };
         path.extend((0..=PATH_STEPS).map(|step| {
