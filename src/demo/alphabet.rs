@@ -243,7 +243,7 @@ pub fn pose(label: &str) -> Option<Pose> {
             ARM,
         ),
         "T" => hold(
-            thumb(29.0, -12.0, 55.0, 42.0, -8.0),
+            thumb(36.0, -5.0, 55.0, 42.0, -8.0),
             [finger(76.0, 89.0, 54.0, 1.0), FIST, FIST, FIST],
             turned(31.0, -9.0, 14.0),
             ARM,
