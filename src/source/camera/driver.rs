@@ -49,6 +49,8 @@ pub(super) trait Stream {
 }
 
 /// Why a camera cannot be used.
+// Only Linux tells a busy camera and one that is gone from others that fail.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum CameraError {
     /// Another program uses it.
