@@ -72,6 +72,43 @@ fn the_same_seed_gives_the_same_network_twice() {
 }
 
 #[test]
+fn a_trained_network_learns_new_classes_and_keeps_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    draw(folder.path());
+    let out = folder.path().join("letters.onnx");
+    short(folder.path(), &out).assert().success();
+    // One signer, one class that the network does not know, and none held back by the table.
+    let mine = folder.path().join("mine");
+    let drawn = Drawn {
+        labels: vec!["A".to_owned(), "wave".to_owned()],
+        train_signers: vec![("fay".to_owned(), 5)],
+        val_signers: Vec::new(),
+        size: 64,
+        seed: 5,
+    };
+    write_hands(&mine, &drawn).unwrap();
+    let checkpoint = out.with_extension("checkpoint");
+    for (from, name) in [(&out, "file.onnx"), (&checkpoint, "checkpoint.onnx")] {
+        let adapted = folder.path().join(name);
+        let mut command = train();
+        command.arg("--data").arg(&mine).arg("--out").arg(&adapted);
+        command.arg("--from").arg(from);
+        command.args(["--epochs", "1", "--batch", "4"]);
+        command.assert().success().stdout(contains("before"));
+        let model = Model::load(&adapted).unwrap();
+        let labels: Vec<&str> = model.labels().iter().map(|label| &**label).collect();
+        assert_eq!(labels, ["A", "B", "wave"]);
+        assert_eq!(model.input_size(), 32);
+        let report = adapted.with_extension("report").join("report.json");
+        let json: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(report).unwrap()).unwrap();
+        assert_eq!(json["data"]["pictures"]["train"], 8);
+        assert_eq!(json["data"]["pictures"]["val"], 2);
+        assert_eq!(json["before"]["pictures"], 2);
+    }
+}
+
+#[test]
 fn the_notebook_preset_trains_on_any_two_classes_in_folders() {
     let folder = tempfile::tempdir().unwrap();
     draw(folder.path());
@@ -145,4 +182,11 @@ fn an_option_that_makes_no_sense_is_wrong_usage() {
         .assert()
         .code(2)
         .stderr(contains("--size"));
+    // A network file has no statistics apart from its weights.
+    train()
+        .args(["--data", "data", "--statistics", "batch"])
+        .args(["--from", "models/asl.onnx"])
+        .assert()
+        .code(2)
+        .stderr(contains("--statistics"));
 }

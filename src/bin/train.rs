@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use signcam::cli::start_logging;
 use signcam::train::finder::run::{HandArgs, run as run_hand};
 use signcam::train::options::TrainArgs;
+use signcam::train::origin::Origin;
 use signcam::train::run;
 
 /// Trains a network that names the letter a hand signs, or the class of any picture.
@@ -55,9 +56,10 @@ fn main() -> ExitCode {
 }
 
 fn train_letters(args: TrainArgs) -> Result<String> {
-    let options = args.resolve().unwrap_or_else(|error| {
+    let origin = args.from.as_deref().map(Origin::read).transpose()?;
+    let options = args.resolve(origin.as_ref()).unwrap_or_else(|error| {
         let usage = clap::Error::raw(ErrorKind::ValueValidation, format!("{error:#}\n"));
         usage.exit();
     });
-    run::run(&options)
+    run::run(&options, origin.as_ref())
 }

@@ -4,6 +4,7 @@
 //! joined to the framework as a backend extension; on other devices they are the framework's own
 //! layers. Activations are NHWC everywhere, so that a network is written once.
 
+use anyhow::{Result, ensure};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -16,7 +17,7 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Shape, Tensor, TensorData};
 use burn_flex::FlexTensor;
 
-use super::kernels::{self, Block, EPSILON, Kind, Parameters};
+use super::kernels::{self, Block, EPSILON, Forward, Kind, Parameters, Statistics};
 
 /// Weight of a batch's statistics in the running ones, as in the network's pretraining.
 const MOMENTUM: f64 = 0.1;
@@ -24,9 +25,13 @@ const MOMENTUM: f64 = 0.1;
 /// How a block is used.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
-    /// Normalises with the batch's statistics and moves the running ones towards them.
+    /// Learns; normalises with the batch's statistics and moves the running ones towards them.
     Train,
-    /// Normalises with the running statistics.
+    /// Learns; normalises with the running statistics, which stay as they are. Few pictures say
+    /// little about them, and a network whose normalisation was folded into its weights has none
+    /// but these.
+    Tune,
+    /// Does not learn; normalises with the running statistics.
     Infer,
 }
 
@@ -101,6 +106,60 @@ impl ConvNorm {
         self.gamma.shape()[0]
     }
 
+    /// Takes `weight`, which is laid out as in network files: output channels x input channels of a
+    /// group x kernel rows x kernel columns.
+    ///
+    /// # Errors
+    /// When it has another number of elements.
+    pub fn set_weight(&mut self, weight: Vec<f32>, device: &Device) -> Result<()> {
+        let (inputs, out) = (self.channels, self.out_channels());
+        let [rows, columns] = self.weight.shape().dims();
+        ensure!(
+            weight.len() == rows * columns,
+            "{} weights cannot be those of {rows} x {columns}",
+            weight.len()
+        );
+        // The group is one channel in a depthwise convolution, the kernel 1x1 in a pointwise one.
+        let ours = match self.kind {
+            Kind::Pointwise => weight,
+            Kind::Depthwise { .. } => {
+                let at = |tap: usize, channel: usize| weight[channel * 9 + tap];
+                (0..9 * out).map(|i| at(i / out, i % out)).collect()
+            }
+            Kind::Stem => {
+                let at = |o: usize, tap: usize, i: usize| weight[(o * inputs + i) * 9 + tap];
+                (0..out * 9 * inputs)
+                    .map(|i| at(i / (9 * inputs), i / inputs % 9, i % inputs))
+                    .collect()
+            }
+        };
+        let data = TensorData::new(ours, [rows, columns]);
+        self.weight = Param::from_tensor(Tensor::from_data(data, device));
+        Ok(())
+    }
+
+    /// Becomes the convolution with this weight, laid out as in network files, and this bias: a
+    /// normalisation that only adds the bias.
+    ///
+    /// # Errors
+    /// When either has another number of elements.
+    pub fn restore(&mut self, weight: Vec<f32>, bias: Vec<f32>, device: &Device) -> Result<()> {
+        let out = self.out_channels();
+        ensure!(
+            bias.len() == out,
+            "{} biases cannot be those of {out} channels",
+            bias.len()
+        );
+        self.set_weight(weight, device)?;
+        self.gamma = Param::from_tensor(Tensor::ones([out], device));
+        let beta = Tensor::from_data(TensorData::new(bias, [out]), device);
+        self.beta = Param::from_tensor(beta);
+        self.mean = RunningState::new(Tensor::zeros([out], device));
+        let variance = Tensor::full([out], 1.0 - EPSILON, device);
+        self.variance = RunningState::new(variance);
+        Ok(())
+    }
+
     /// `x` (images x height x width x channels) to (images x height / stride x width / stride x
     /// output channels), with `residual` of the output's shape added.
     pub fn forward(&self, x: Tensor<4>, residual: Option<Tensor<4>>, mode: Mode) -> Tensor<4> {
@@ -142,6 +201,18 @@ impl ConvNorm {
                     block,
                 );
                 Tensor::from_dispatch(z)
+            }
+            Mode::Tune => {
+                let mean = self.mean.value_sync().into_dispatch();
+                let variance = self.variance.value_sync().into_dispatch();
+                Tensor::from_dispatch(match residual {
+                    None => <Dispatch as BlockOps>::block_tuned(
+                        x, weight, gamma, beta, mean, variance, block,
+                    ),
+                    Some(residual) => <Dispatch as BlockOps>::block_tuned_add(
+                        x, weight, gamma, beta, mean, variance, residual, block,
+                    ),
+                })
             }
             Mode::Infer => {
                 let mean = self.mean.value_sync().into_dispatch();
@@ -225,7 +296,9 @@ impl ConvNorm {
                 );
                 (mean, variance)
             }
-            Mode::Infer => (row(self.mean.value_sync()), row(self.variance.value_sync())),
+            Mode::Tune | Mode::Infer => {
+                (row(self.mean.value_sync()), row(self.variance.value_sync()))
+            }
         };
         let scale = row(self.gamma.val()) / (variance + f64::from(EPSILON)).sqrt();
         let z = (y - mean) * scale + row(self.beta.val());
@@ -259,6 +332,30 @@ pub trait BlockOps: Backend {
         residual: FloatTensor<Self>,
         block: Block,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// A training step's forward pass with given statistics, which have no gradient.
+    fn block_tuned(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        block: Block,
+    ) -> FloatTensor<Self>;
+
+    /// The same, with a residual added to the output.
+    #[allow(clippy::too_many_arguments)]
+    fn block_tuned_add(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        block: Block,
+    ) -> FloatTensor<Self>;
 
     /// The forward pass with given statistics. It has no gradient.
     fn block_fixed(
@@ -328,46 +425,53 @@ struct Saved {
     weight: FlexTensor,
     gamma: FlexTensor,
     beta: FlexTensor,
-    y: Vec<f32>,
-    mean: Vec<f32>,
-    variance: Vec<f32>,
+    /// Its output left away.
+    forward: Forward,
 }
 
+/// A training step's forward pass; `fixed` are the mean and variance to normalise with, the batch's
+/// own where there are none.
 fn run(
-    x: FlexTensor,
-    weight: FlexTensor,
-    gamma: FlexTensor,
-    beta: FlexTensor,
+    inputs: [FlexTensor; 4],
+    fixed: Option<[FlexTensor; 2]>,
     residual: Option<FlexTensor>,
     block: Block,
 ) -> (FlexTensor, Saved) {
-    let [x, weight, gamma, beta] = [x, weight, gamma, beta].map(in_order);
+    let [x, weight, gamma, beta] = inputs.map(in_order);
+    let fixed = fixed.map(|fixed| fixed.map(in_order));
     let residual = residual.map(in_order);
     let parameters = Parameters {
         weight: values(&weight),
         gamma: values(&gamma),
         beta: values(&beta),
     };
-    let out = block.forward(values(&x), parameters, residual.as_ref().map(values));
+    let statistics = match &fixed {
+        None => Statistics::Batch,
+        Some([mean, variance]) => Statistics::Fixed {
+            mean: values(mean),
+            variance: values(variance),
+        },
+    };
+    let residual = residual.as_ref().map(values);
+    let mut forward = block.forward(values(&x), parameters, statistics, residual);
+    let z = tensor(std::mem::take(&mut forward.z), output_shape(&block));
     let saved = Saved {
         block,
         x,
         weight,
         gamma,
         beta,
-        y: out.y,
-        mean: out.mean,
-        variance: out.variance,
+        forward,
     };
-    (tensor(out.z, output_shape(&block)), saved)
+    (z, saved)
 }
 
 impl Saved {
     fn statistics(&self) -> (FlexTensor, FlexTensor) {
         let channels = [self.block.out_channels];
         (
-            tensor(self.mean.clone(), channels),
-            tensor(self.variance.clone(), channels),
+            tensor(self.forward.mean.clone(), channels),
+            tensor(self.forward.variance.clone(), channels),
         )
     }
 
@@ -377,16 +481,11 @@ impl Saved {
             gamma: values(&self.gamma),
             beta: values(&self.beta),
         };
-        let gradients = self.block.backward(
-            values(&self.x),
-            &self.y,
-            &self.mean,
-            &self.variance,
-            parameters,
-            values(dz),
-            want_dx,
-        );
-        kernels::recycle(self.y);
+        let (x, dz) = (values(&self.x), values(dz));
+        let gradients = self
+            .block
+            .backward(x, &self.forward, parameters, dz, want_dx);
+        kernels::recycle(self.forward.y);
         recycle(self.x);
         gradients
     }
@@ -400,7 +499,7 @@ impl BlockOps for Flex {
         beta: FloatTensor<Self>,
         block: Block,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let (z, saved) = run(x, weight, gamma, beta, None, block);
+        let (z, saved) = run([x, weight, gamma, beta], None, None, block);
         let (mean, variance) = saved.statistics();
         (z, mean, variance)
     }
@@ -413,9 +512,36 @@ impl BlockOps for Flex {
         residual: FloatTensor<Self>,
         block: Block,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let (z, saved) = run(x, weight, gamma, beta, Some(residual), block);
+        let (z, saved) = run([x, weight, gamma, beta], None, Some(residual), block);
         let (mean, variance) = saved.statistics();
         (z, mean, variance)
+    }
+
+    fn block_tuned(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        block: Block,
+    ) -> FloatTensor<Self> {
+        let fixed = Some([mean, variance]);
+        run([x, weight, gamma, beta], fixed, None, block).0
+    }
+
+    fn block_tuned_add(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        block: Block,
+    ) -> FloatTensor<Self> {
+        let fixed = Some([mean, variance]);
+        run([x, weight, gamma, beta], fixed, Some(residual), block).0
     }
 
     fn block_fixed(
@@ -515,9 +641,10 @@ impl<C: CheckpointStrategy> BlockOps for Autodiff<Flex, C> {
         block: Block,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let (nodes, primitives) = split([x, weight, gamma, beta]);
-        let [x, weight, gamma, beta] = primitives;
-        let (z, saved) = run(x, weight, gamma, beta, None, block);
-        finish::<C, 4>(nodes, z, saved)
+        let (z, saved) = run(primitives, None, None, block);
+        let (mean, variance) = saved.statistics();
+        let z = finish::<C, 4>(nodes, z, saved);
+        (z, AutodiffFlex::new(mean), AutodiffFlex::new(variance))
     }
 
     fn block_add(
@@ -530,7 +657,41 @@ impl<C: CheckpointStrategy> BlockOps for Autodiff<Flex, C> {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let (nodes, primitives) = split([x, weight, gamma, beta, residual]);
         let [x, weight, gamma, beta, residual] = primitives;
-        let (z, saved) = run(x, weight, gamma, beta, Some(residual), block);
+        let (z, saved) = run([x, weight, gamma, beta], None, Some(residual), block);
+        let (mean, variance) = saved.statistics();
+        let z = finish::<C, 5>(nodes, z, saved);
+        (z, AutodiffFlex::new(mean), AutodiffFlex::new(variance))
+    }
+
+    fn block_tuned(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        block: Block,
+    ) -> FloatTensor<Self> {
+        let (nodes, primitives) = split([x, weight, gamma, beta]);
+        let fixed = [mean, variance].map(AutodiffFlex::into_primitive);
+        let (z, saved) = run(primitives, Some(fixed), None, block);
+        finish::<C, 4>(nodes, z, saved)
+    }
+
+    fn block_tuned_add(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        block: Block,
+    ) -> FloatTensor<Self> {
+        let (nodes, primitives) = split([x, weight, gamma, beta, residual]);
+        let [x, weight, gamma, beta, residual] = primitives;
+        let fixed = [mean, variance].map(AutodiffFlex::into_primitive);
+        let (z, saved) = run([x, weight, gamma, beta], Some(fixed), Some(residual), block);
         finish::<C, 5>(nodes, z, saved)
     }
 
@@ -574,16 +735,14 @@ fn finish<C: CheckpointStrategy, const N: usize>(
     nodes: [Node; N],
     z: FlexTensor,
     saved: Saved,
-) -> (AutodiffFlex, AutodiffFlex, AutodiffFlex) {
-    let (mean, variance) = saved.statistics();
-    let z = match BlockBackward.prepare::<C>(nodes).compute_bound().stateful() {
+) -> AutodiffFlex {
+    match BlockBackward.prepare::<C>(nodes).compute_bound().stateful() {
         OpsKind::Tracked(prepared) => prepared.finish(saved, z),
         OpsKind::UnTracked(prepared) => {
-            kernels::recycle(saved.y);
+            kernels::recycle(saved.forward.y);
             prepared.finish(z)
         }
-    };
-    (z, AutodiffFlex::new(mean), AutodiffFlex::new(variance))
+    }
 }
 
 #[cfg(test)]
@@ -596,18 +755,20 @@ mod tests {
     }
 
     /// Output and gradients of a block, through the fused operation or the framework's layers.
-    fn both(kind: Kind, channels: usize, out: usize, with_residual: bool) {
+    fn both(kind: Kind, channels: usize, out: usize, with_residual: bool, mode: Mode) {
         let device = device();
         let normal = Distribution::Normal(0.0, 1.0);
         let run = |fused: bool| {
             device.seed(7);
-            let block = ConvNorm::new(kind, channels, out, true, &device);
+            let mut block = ConvNorm::new(kind, channels, out, true, &device);
+            let mean = Tensor::random([out], normal, &device);
+            block.mean = RunningState::new(mean);
             let x = Tensor::<4>::random([2, 6, 6, channels], normal, &device).require_grad();
             let residual = with_residual.then(|| x.clone());
             let z = if fused {
-                block.forward(x.clone(), residual, Mode::Train)
+                block.forward(x.clone(), residual, mode)
             } else {
-                block.layered(x.clone(), residual, Mode::Train)
+                block.layered(x.clone(), residual, mode)
             };
             device.seed(8);
             let weights = Tensor::<4>::random(z.dims(), normal, &device);
@@ -639,10 +800,12 @@ mod tests {
 
     #[test]
     fn the_fused_block_and_the_framework_s_layers_agree_forwards_and_backwards() {
-        both(Kind::Pointwise, 8, 12, false);
-        both(Kind::Depthwise { stride: 1 }, 16, 16, true);
-        both(Kind::Depthwise { stride: 2 }, 8, 8, false);
-        both(Kind::Stem, 3, 8, false);
+        for mode in [Mode::Train, Mode::Tune] {
+            both(Kind::Pointwise, 8, 12, false, mode);
+            both(Kind::Depthwise { stride: 1 }, 16, 16, true, mode);
+            both(Kind::Depthwise { stride: 2 }, 8, 8, false, mode);
+            both(Kind::Stem, 3, 8, false, mode);
+        }
     }
 
     #[test]

@@ -4,16 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::augment::CropPoints;
 use super::block::Mode;
 use super::letter::{LetterNet, Output, POINT_VALUES};
 use super::loader::{Batch, Loader};
+use super::origin::Description;
 use super::trainer::{Trainer, TrainerOptions, ids};
 use super::values;
 use crate::model::Preprocessing;
@@ -25,6 +26,8 @@ pub struct FitOptions {
     pub trainer: TrainerOptions,
     /// Lowest units of the backbone that keep their weights and statistics.
     pub frozen: usize,
+    /// What the others normalise with: [`Mode::Train`] or [`Mode::Tune`].
+    pub mode: Mode,
     /// Share of the target that is spread over all labels (Szegedy et al. 2016), 0 to 1.
     pub label_smoothing: f32,
     /// Weight of the hand's points in the loss; used where the network has that output.
@@ -37,10 +40,21 @@ pub struct FitOptions {
     pub blend: Vec<PathBuf>,
     /// Passes over the training pictures.
     pub epochs: usize,
+    /// What the network is, for its checkpoints.
+    pub network: Description,
+}
+
+/// What is kept with a checkpoint.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Note {
+    /// What the network is.
+    pub network: Description,
+    /// The epochs done.
+    pub epochs: Vec<Epoch>,
 }
 
 /// One epoch in figures.
-#[derive(Clone, Debug, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Epoch {
     /// Counted from 1.
     pub epoch: usize,
@@ -55,7 +69,7 @@ pub struct Epoch {
 }
 
 /// Figures of a validation.
-#[derive(Clone, Debug, Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Validation {
     /// Mean cross-entropy, in nats.
     pub loss: f64,
@@ -162,7 +176,13 @@ pub fn fit(
     let mut history: Vec<Epoch> = Vec::new();
     if let (Some((path, _)), true) = (&options.checkpoint, options.resume) {
         trainer = trainer.resume(path)?;
-        history = serde_json::from_str(trainer.note())?;
+        let note: Note = serde_json::from_str(trainer.note()).with_context(|| {
+            format!(
+                "the checkpoint {} is of an older version: start anew without --resume",
+                path.display()
+            )
+        })?;
+        history = note.epochs;
     }
     let per_epoch = loader.steps_per_epoch() as usize;
     let steps = per_epoch * options.epochs;
@@ -179,7 +199,7 @@ pub fn fit(
         let targets = targets(&batch, device);
         let output = trainer
             .net()
-            .forward(images(&batch, device), Mode::Train, options.frozen);
+            .forward(images(&batch, device), options.mode, options.frozen);
         let logits = values(output.logits.clone().detach())?;
         let loss = loss(output, targets, &batch, options, device);
         let value = f64::from(loss.clone().into_scalar::<f32>());
@@ -207,7 +227,11 @@ pub fn fit(
         if let Some((path, every)) = &options.checkpoint
             && (saved.elapsed() >= *every || step + 1 == steps)
         {
-            trainer.set_note(serde_json::to_string(&history)?);
+            let note = Note {
+                network: options.network.clone(),
+                epochs: history.clone(),
+            };
+            trainer.set_note(serde_json::to_string(&note)?);
             trainer.save(path)?;
             saved = Instant::now();
         }

@@ -1,13 +1,14 @@
 //! The letter network: MobileNetV2, the mean of its last map, and a head.
 
-use anyhow::Result;
-use burn::module::Module;
+use anyhow::{Context, Result, ensure};
+use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::block::{ConvNorm, Mode};
 use super::graph::{Activation, BatchNorm, Conv, Dense, Graph, NodeId};
+use super::import::Written;
 use super::kernels::{EPSILON, Kind};
 use super::mobilenet::{FEATURES, MobileNet};
 use super::values;
@@ -87,13 +88,70 @@ impl LetterNet {
             Some(hidden) => relu(hidden.forward(features)),
         };
         let features = match mode {
-            Mode::Train => self.head.dropout.forward(features),
+            Mode::Train | Mode::Tune => self.head.dropout.forward(features),
             Mode::Infer => features,
         };
         Output {
             logits: self.head.letters.forward(features),
             points,
         }
+    }
+
+    /// Takes the weights of a network file, whose head has as many labels and the same hidden layer.
+    /// Points have no place in such a file: their layer stays as it is.
+    ///
+    /// # Errors
+    /// When the file is another network.
+    pub fn restore(mut self, written: &Written, device: &Device) -> Result<Self> {
+        for (name, block) in self.backbone.blocks_mut() {
+            let (weight, bias) = written.layer(&name)?;
+            block
+                .restore(weight, bias, device)
+                .with_context(|| format!("its layer {name} does not fit"))?;
+        }
+        let Head {
+            hidden, letters, ..
+        } = &mut self.head;
+        for (name, layer) in [("hidden", hidden.as_mut()), ("letters", Some(letters))] {
+            if let Some(layer) = layer {
+                *layer = restored(layer, written.layer(name)?, device)
+                    .with_context(|| format!("its layer {name} does not fit"))?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// The same network for the labels `to`: those that are among `from`, its labels so far, are
+    /// read as before, the others start at random.
+    ///
+    /// # Errors
+    /// When values cannot be read back from the device.
+    pub fn relabelled(mut self, from: &[String], to: &[String], device: &Device) -> Result<Self> {
+        let known = dense(&self.head.letters, 1.0)?;
+        let fresh = dense(&LinearConfig::new(known.inputs, to.len()).init(device), 1.0)?;
+        let (mut weight, mut bias) = (Vec::new(), Vec::new());
+        for (at, label) in to.iter().enumerate() {
+            let (layer, at) = match from.iter().position(|known| known == label) {
+                Some(known_at) => (&known, known_at),
+                None => (&fresh, at),
+            };
+            let row = at * layer.inputs..(at + 1) * layer.inputs;
+            weight.extend_from_slice(&layer.weight[row]);
+            bias.push(layer.bias[at]);
+        }
+        let letters = LinearConfig::new(known.inputs, to.len()).init(device);
+        self.head.letters = restored(&letters, (weight, bias), device)?;
+        Ok(self)
+    }
+
+    /// The same network with another share of values dropped in training, and with or without the
+    /// hand's points as a second output; they start at random where it had none.
+    pub fn with_head(mut self, options: HeadOptions, device: &Device) -> Self {
+        self.head.dropout = DropoutConfig::new(options.dropout).init();
+        let points = self.head.points.take();
+        let fresh = || LinearConfig::new(FEATURES, POINT_VALUES).init(device);
+        self.head.points = options.points.then(|| points.unwrap_or_else(fresh));
+        self
     }
 
     /// The network as it is exported: normalisation folded, logits divided by `temperature`
@@ -125,6 +183,27 @@ fn dense(layer: &Linear, scale: f32) -> Result<Dense> {
         None => dense,
         Some(bias) => dense.bias(scaled(values(bias.val())?)),
     })
+}
+
+/// A linear layer of the size of `layer` with these weights, outputs x inputs, and biases.
+fn restored(
+    layer: &Linear,
+    (weight, bias): (Vec<f32>, Vec<f32>),
+    device: &Device,
+) -> Result<Linear> {
+    let [inputs, outputs] = layer.weight.shape().dims();
+    ensure!(
+        weight.len() == inputs * outputs && bias.len() == outputs,
+        "{} weights and {} biases cannot be those of {outputs} x {inputs}",
+        weight.len(),
+        bias.len()
+    );
+    let weight = Tensor::<2>::from_data(TensorData::new(weight, [outputs, inputs]), device);
+    let bias = Tensor::<1>::from_data(TensorData::new(bias, [outputs]), device);
+    let mut linear = LinearConfig::new(inputs, outputs).init(device);
+    linear.weight = Param::from_tensor(weight.swap_dims(0, 1));
+    linear.bias = Some(Param::from_tensor(bias));
+    Ok(linear)
 }
 
 /// Nodes of an exported backbone's maps.

@@ -128,6 +128,25 @@ impl MobileNet {
         }
     }
 
+    /// Every block with the name that its layer has in a network file.
+    pub fn blocks_mut(&mut self) -> impl Iterator<Item = (String, &mut ConvNorm)> {
+        let bottlenecks = self.bottlenecks.iter_mut().enumerate();
+        let within = bottlenecks.flat_map(|(index, bottleneck)| {
+            let name = move |part: &str| format!("{}.{part}", index + 1);
+            let expand = bottleneck.expand.as_mut();
+            expand
+                .map(|block| (name("expand"), block))
+                .into_iter()
+                .chain([
+                    (name("depthwise"), &mut bottleneck.depthwise),
+                    (name("project"), &mut bottleneck.project),
+                ])
+        });
+        let stem = ("stem".to_owned(), &mut self.stem);
+        let top = ("top".to_owned(), &mut self.top);
+        [stem].into_iter().chain(within).chain([top])
+    }
+
     /// Feature maps of `images` (N x S x S x 3, normalised). The lowest `frozen` units keep their
     /// weights and statistics; with [`Mode::Infer`] all do.
     pub fn forward(&self, images: Tensor<4>, mode: Mode, frozen: usize) -> Maps {
@@ -246,27 +265,9 @@ impl Weights<'_> {
     }
 
     fn fill(&self, mut block: ConvNorm, conv: &str, norm: &str) -> Result<ConvNorm> {
-        let (inputs, out) = (block.channels(), block.out_channels());
-        let [rows, columns] = block.weight.shape().dims();
-        let theirs = self.read(&format!("{conv}.weight"), rows * columns)?;
-        // Theirs is out x in x 3 x 3 (in is 1 for a depthwise convolution, 3x3 is 1x1 for a pointwise one).
-        let ours = match block.kind() {
-            Kind::Pointwise => theirs,
-            Kind::Depthwise { .. } => {
-                let at = |tap: usize, channel: usize| theirs[channel * 9 + tap];
-                (0..9 * out).map(|i| at(i / out, i % out)).collect()
-            }
-            Kind::Stem => {
-                let at = |o: usize, tap: usize, i: usize| theirs[(o * inputs + i) * 9 + tap];
-                (0..out * 9 * inputs)
-                    .map(|i| at(i / (9 * inputs), i / inputs % 9, i % inputs))
-                    .collect()
-            }
-        };
-        block.weight = Param::from_tensor(Tensor::from_data(
-            TensorData::new(ours, [rows, columns]),
-            self.device,
-        ));
+        let out = block.out_channels();
+        let weights = block.weight.shape().num_elements();
+        block.set_weight(self.read(&format!("{conv}.weight"), weights)?, self.device)?;
         let row = |name: &str| -> Result<Tensor<1>> {
             let values = self.read(&format!("{norm}.{name}"), out)?;
             Ok(Tensor::from_data(

@@ -7,6 +7,7 @@
 //! - [`kernels`], [`block`]: the network's building block with its own backward pass.
 //! - [`mobilenet`], [`letter`]: the networks.
 //! - [`trainer`]: optimisation steps, weight averaging, checkpoints.
+//! - [`origin`]: a trained network to start from.
 //! - [`fit`]: trains a letter network and judges it.
 //! - [`finder`]: the network that finds hands, its pictures and its training.
 //! - [`options`], [`progress`], [`report`]: a run's command line, bar and results.
@@ -15,8 +16,9 @@
 //! - [`sketch`]: networks of published shapes with random weights, for tests and benches.
 //! - [`quantize`]: ranges of activations from training pictures, and int8 weights.
 //! - [`export`]: a graph as an ONNX file, in f32 or int8.
+//! - [`import`]: such a file read back.
 //!
-//! The last four need no deep-learning framework and are always built, so that tests and benches
+//! The last five need no deep-learning framework and are always built, so that tests and benches
 //! of the model runtime can make their own files. What learns needs the feature `train`.
 
 #[cfg(feature = "train")]
@@ -34,6 +36,7 @@ pub mod finder;
 #[cfg(feature = "train")]
 pub mod fit;
 pub mod graph;
+pub mod import;
 #[cfg(feature = "train")]
 pub mod kernels;
 #[cfg(feature = "train")]
@@ -44,6 +47,8 @@ pub mod loader;
 pub mod mobilenet;
 #[cfg(feature = "train")]
 pub mod options;
+#[cfg(feature = "train")]
+pub mod origin;
 #[cfg(feature = "train")]
 pub mod progress;
 pub mod quantize;

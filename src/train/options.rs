@@ -13,8 +13,10 @@ use clap::{Args, ValueEnum};
 use serde::{Serialize, Serializer};
 
 use super::augment::Recipe;
+use super::block::Mode;
 use super::dataset::{DataSource, Exclude};
 use super::loader::{Balance, LoaderOptions, NothingShares};
+use super::origin::Origin;
 use crate::recognize::crop::MAX_SIZE;
 
 /// Crops take this much of the hand's surroundings: their side is so many times the larger side of
@@ -38,7 +40,8 @@ pub struct TrainArgs {
     /// Leave out a signer or a signer's label: `massey_*`, `nihal108/[MN]`, `*/digit_0` (repeatable)
     #[arg(long, value_name = "SIGNER[/LABEL]")]
     pub exclude: Vec<Exclude>,
-    /// Share of DIR/<CLASS>/ kept for validation, picked at random [default: 0.2]
+    /// Share kept for validation of data without such pictures: of DIR/<CLASS>/ picked at random,
+    /// of a CSV the last of each signer's pictures of a label [default: 0.2]
     #[arg(long, value_name = "SHARE")]
     pub val_fraction: Option<f32>,
     /// Where the int8 network goes
@@ -52,9 +55,16 @@ pub struct TrainArgs {
         default_value = "models/backbone/mobilenet_v2.pth"
     )]
     pub backbone: Backbone,
-    /// What to start the other options from
-    #[arg(long, value_enum, default_value_t = Preset::Finetune)]
-    pub preset: Preset,
+    /// Network to start from instead: a file that this program wrote, in int8 or f32, or a run's
+    /// checkpoint. Its classes are kept; those that only the data have are added
+    #[arg(long, value_name = "FILE|DIR", conflicts_with = "backbone")]
+    pub from: Option<PathBuf>,
+    /// What to start the other options from [default: adapt with --from, else finetune]
+    #[arg(long, value_enum)]
+    pub preset: Option<Preset>,
+    /// What normalises activations [default: fixed with --from, else batch]
+    #[arg(long, value_enum)]
+    pub statistics: Option<Statistics>,
     /// Lowest units of the backbone that do not learn: none, all, or how many of its 19
     #[arg(long, value_name = "none|all|N")]
     pub freeze: Option<Freeze>,
@@ -64,7 +74,8 @@ pub struct TrainArgs {
     /// Crops that are learned from at once
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
-    /// Height and width of the network's input, in pixels; a multiple of 32
+    /// Height and width of the network's input, in pixels; a multiple of 32 [default: as in the
+    /// network of --from, else by preset]
     #[arg(long, value_name = "PIXELS")]
     pub size: Option<usize>,
     /// Highest learning rate of the backbone
@@ -82,6 +93,10 @@ pub struct TrainArgs {
     /// Decay of the average of the weights over steps, which is what is kept; 0 for no average
     #[arg(long, value_name = "DECAY")]
     pub ema: Option<f32>,
+    /// Share of the weights of --from that is kept in those that come of the run: the more, the less
+    /// is learned and the less forgotten
+    #[arg(long, value_name = "SHARE", requires = "from")]
+    pub keep: Option<f32>,
     /// Share of the steps in which the learning rates rise
     #[arg(long, value_name = "SHARE")]
     pub warmup: Option<f32>,
@@ -135,6 +150,28 @@ pub enum Preset {
     Transfer,
     /// Every layer learns, crops vary strongly: for signers who are in no training picture
     Finetune,
+    /// A trained network learns one signer, or new classes, from few pictures: minutes
+    Adapt,
+}
+
+/// What normalises activations while a network learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Statistics {
+    /// Mean and deviation of each batch: for many pictures of many signers
+    Batch,
+    /// What the network was trained with; network files hold nothing else
+    Fixed,
+}
+
+impl Statistics {
+    /// How units that learn are used.
+    pub fn mode(self) -> Mode {
+        match self {
+            Statistics::Batch => Mode::Train,
+            Statistics::Fixed => Mode::Tune,
+        }
+    }
 }
 
 /// How training crops are varied.
@@ -314,8 +351,12 @@ pub struct TrainOptions {
     pub out: PathBuf,
     /// What the backbone's weights start from.
     pub backbone: Backbone,
+    /// The trained network that it starts from instead.
+    pub from: Option<PathBuf>,
     /// What the options started from.
     pub preset: Preset,
+    /// What normalises activations.
+    pub statistics: Statistics,
     /// Units of the backbone that do not learn.
     pub freeze: Freeze,
     /// Units with ReLU between the backbone and the last layer.
@@ -340,6 +381,8 @@ pub struct TrainOptions {
     pub label_smoothing: f32,
     /// Decay of the average of the weights over steps; 0 for no average.
     pub ema: f32,
+    /// Share of the weights that the run started from in those that come of it.
+    pub keep: f32,
     /// Share of the steps in which the learning rates rise.
     pub warmup: f32,
     /// Weight of the hand's joints in the loss; 0 for no such output.
@@ -352,6 +395,9 @@ pub struct TrainOptions {
     pub surroundings: f32,
     /// Share of hands that sign nothing among the other training crops.
     pub gestures: f32,
+    /// Whether the temperature of the softmax is fitted to the validation pictures; a few of one
+    /// signer say little about it.
+    pub calibrate: bool,
     /// Checkpoints of finished runs to average the weights with.
     pub blend: Vec<PathBuf>,
     /// Leave-signers-out evaluation instead of a network.
@@ -386,6 +432,7 @@ struct Defaults {
     weight_decay: f32,
     label_smoothing: f32,
     ema: f32,
+    keep: f32,
     warmup: f32,
     points_weight: f32,
     augment: Augment,
@@ -407,6 +454,7 @@ impl Preset {
             weight_decay: 0.02,
             label_smoothing: 0.1,
             ema: 0.998,
+            keep: 0.0,
             warmup: 0.05,
             points_weight: 0.0,
             augment: Augment::Notebook,
@@ -439,17 +487,48 @@ impl Preset {
                 gestures: 0.06,
                 ..transfer
             },
+            Preset::Adapt => Defaults {
+                freeze: Freeze::Lowest(10),
+                epochs: 30,
+                lr: 1e-4,
+                head_lr: 3e-4,
+                weight_decay: 0.0,
+                ema: 0.98,
+                keep: 0.3,
+                augment: Augment::Rooms,
+                balance: BalanceBy::Signers,
+                ..transfer
+            },
         }
     }
 }
 
 impl TrainArgs {
-    /// Fills in what the preset says and checks every option.
+    /// Fills in what the preset and the network to start from say, and checks every option.
+    /// `origin` is the network that `from` names, where it names one.
     ///
     /// # Errors
     /// Naming the option that makes no sense, and what it may be.
-    pub fn resolve(self) -> Result<TrainOptions> {
-        let preset = self.preset.defaults();
+    pub fn resolve(self, origin: Option<&Origin>) -> Result<TrainOptions> {
+        let network = origin.map(Origin::network);
+        let named = self.preset.unwrap_or(match network {
+            Some(_) => Preset::Adapt,
+            None => Preset::Finetune,
+        });
+        let statistics = self.statistics.unwrap_or(match network {
+            Some(_) => Statistics::Fixed,
+            None => Statistics::Batch,
+        });
+        ensure!(
+            statistics == Statistics::Fixed || origin.is_none_or(Origin::has_statistics),
+            "--statistics batch needs a checkpoint as --from: in a network file they are part of \
+             the weights"
+        );
+        ensure!(
+            named != Preset::Adapt || network.is_some(),
+            "--preset adapt needs a trained network to adapt: name one with --from"
+        );
+        let preset = named.defaults();
         let options = TrainOptions {
             data: DataSource {
                 path: self.data,
@@ -457,6 +536,7 @@ impl TrainArgs {
                 exclude: self.exclude,
                 val_fraction: self.val_fraction,
                 seed: self.seed,
+                known: network.map_or_else(Vec::new, |network| network.labels.clone()),
             },
             checkpoint: self.out.with_extension("checkpoint"),
             report: self
@@ -464,25 +544,29 @@ impl TrainArgs {
                 .unwrap_or_else(|| self.out.with_extension("report")),
             out: self.out,
             backbone: self.backbone,
-            preset: self.preset,
+            from: self.from,
+            preset: named,
+            statistics,
             freeze: self.freeze.unwrap_or(preset.freeze),
-            hidden: preset.hidden,
+            hidden: network.map_or(preset.hidden, |network| network.hidden),
             dropout: preset.dropout,
             epochs: self.epochs.unwrap_or(preset.epochs),
             batch: self.batch.unwrap_or(32),
-            size: self.size.unwrap_or(preset.size),
-            crop_scale: CROP_SCALE,
+            size: (self.size).unwrap_or(network.map_or(preset.size, |network| network.size)),
+            crop_scale: network.map_or(CROP_SCALE, |network| network.crop_scale),
             lr: self.lr.unwrap_or(preset.lr),
             head_lr: self.head_lr.unwrap_or(preset.head_lr),
             weight_decay: self.weight_decay.unwrap_or(preset.weight_decay),
             label_smoothing: self.label_smoothing.unwrap_or(preset.label_smoothing),
             ema: self.ema.unwrap_or(preset.ema),
+            keep: self.keep.unwrap_or(preset.keep),
             warmup: self.warmup.unwrap_or(preset.warmup),
             points_weight: self.points_weight.unwrap_or(preset.points_weight),
             augment: self.augment.unwrap_or(preset.augment),
             balance: self.balance.unwrap_or(preset.balance),
             surroundings: self.surroundings.unwrap_or(preset.surroundings),
             gestures: self.gestures.unwrap_or(preset.gestures),
+            calibrate: named != Preset::Adapt,
             blend: self.blend,
             folds: self.folds,
             seed: self.seed,
@@ -544,6 +628,7 @@ impl TrainOptions {
         for (name, share) in [
             ("--label-smoothing", self.label_smoothing),
             ("--ema", self.ema),
+            ("--keep", self.keep),
             ("--warmup", self.warmup),
             ("--surroundings", self.surroundings),
             ("--gestures", self.gestures),
@@ -578,7 +663,7 @@ mod tests {
 
     fn parse(line: &str) -> Result<TrainOptions> {
         let words = ["train"].into_iter().chain(line.split_whitespace());
-        Command::try_parse_from(words)?.args.resolve()
+        Command::try_parse_from(words)?.args.resolve(None)
     }
 
     #[test]
@@ -641,6 +726,8 @@ mod tests {
             ("--checkpoint-every 0", "--checkpoint-every"),
             ("--freeze some", "--freeze"),
             ("--exclude [", "--exclude"),
+            ("--preset adapt", "--from"),
+            ("--keep 0.5", "--from"),
         ] {
             let error = format!("{:#}", parse(&format!("--data d {line}")).unwrap_err());
             assert!(error.contains(name), "{line}: {error}");

@@ -32,7 +32,9 @@ pub struct Report {
     pub images_per_second: f64,
     /// The run's time from start to end, resumed parts added, in seconds.
     pub wall_s: f64,
-    /// How the network reads the validation pictures.
+    /// How the network that the run started from reads the validation pictures, in f32.
+    pub before: Option<Figures>,
+    /// How the trained network reads them.
     pub f32: Figures,
     /// How its int8 version reads them, where one was made.
     pub int8: Option<Figures>,

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use burn::module::Module;
 use burn::tensor::Device;
 
 use super::dataset::{Dataset, Split};
 use super::export::{QuantizeReport, write_models};
-use super::fit::{FitOptions, Fitted, Predictions, fit};
+use super::fit::{FitOptions, Fitted, Predictions, fit, predict};
 use super::letter::{HeadOptions, LetterNet};
 use super::loader::{self, Loader};
 use super::mobilenet::UNITS;
 use super::options::{Backbone, Compute, TrainOptions};
+use super::origin::{Description, Origin};
 use super::progress::Steps;
 use super::report::{DataSummary, Figures, Reading, Report, source_commit};
 use super::trainer::{Schedule, TrainerOptions};
@@ -24,19 +26,23 @@ const KEPT_PICTURES: usize = 6 << 30;
 /// Training pictures whose activations give the int8 scales.
 const CALIBRATION: usize = 512;
 
-/// Does what `options` ask for and says in a few lines what came of it.
+/// Does what `options` ask for, starting from `origin` where there is one, and says in a few lines
+/// what came of it.
 ///
 /// # Errors
 /// As [`train`] and [`cross_validate`].
-pub fn run(options: &TrainOptions) -> Result<String> {
+pub fn run(options: &TrainOptions, origin: Option<&Origin>) -> Result<String> {
     if let Some(folds) = options.folds {
-        let figures = cross_validate(options, folds.count)?;
+        let figures = cross_validate(options, origin, folds.count)?;
         return Ok(figures.to_string());
     }
-    let report = train(options)?;
+    let report = train(options, origin)?;
     let int8 = report.int8.as_ref().unwrap_or(&report.f32);
+    let before = report.before.as_ref().map_or(String::new(), |before| {
+        format!("before {:.2} %, after ", 100.0 * before.accuracy)
+    });
     Ok(format!(
-        "{int8}\nvalidation accuracy: f32 {:.2} %, int8 {:.2} %; {:.0} s, {:.0} images/s\n\
+        "{int8}\nvalidation accuracy: {before}f32 {:.2} %, int8 {:.2} %; {:.0} s, {:.0} images/s\n\
          network: {}\nreport: {}\n",
         100.0 * report.f32.accuracy,
         100.0 * int8.accuracy,
@@ -47,20 +53,28 @@ pub fn run(options: &TrainOptions) -> Result<String> {
     ))
 }
 
-/// Trains a network as `options` say, writes it in int8 and f32, and a report beside it.
+/// Trains a network as `options` say, starting from `origin` where there is one, writes it in int8
+/// and f32, and a report beside it.
 ///
 /// Nothing is written before the data has been found sound; the network and the report appear
 /// whole or not at all.
 ///
 /// # Errors
 /// When the data or the backbone cannot be read, training fails, or a file cannot be written.
-pub fn train(options: &TrainOptions) -> Result<Report> {
+pub fn train(options: &TrainOptions, origin: Option<&Origin>) -> Result<Report> {
     let started = Instant::now();
     let dataset = Arc::new(Dataset::open(&options.data)?);
-    let (fitted, loader) = fit_on(&dataset, options, options.resume)?;
+    let Run {
+        fitted,
+        loader,
+        before,
+    } = fit_on(&dataset, options, origin, options.resume)?;
     let f32_figures = figures(&dataset, &fitted.predictions);
 
-    let temperature = fitted.predictions.temperature() as f32;
+    let temperature = match options.calibrate {
+        true => fitted.predictions.temperature() as f32,
+        false => 1.0,
+    };
     let graph = fitted.net.graph(options.size, temperature)?;
     let preprocessing = Preprocessing::new(options.size, options.crop_scale);
     let metadata = Metadata {
@@ -89,6 +103,7 @@ pub fn train(options: &TrainOptions) -> Result<Report> {
         images_per_second,
         epochs: fitted.epochs,
         wall_s,
+        before: before.map(|before| figures(&dataset, &before)),
         f32: f32_figures,
         int8: Some(int8_figures),
     };
@@ -101,7 +116,11 @@ pub fn train(options: &TrainOptions) -> Result<Report> {
 ///
 /// # Errors
 /// As [`train`], and when the data names too few signers.
-pub fn cross_validate(options: &TrainOptions, folds: usize) -> Result<Figures> {
+pub fn cross_validate(
+    options: &TrainOptions,
+    origin: Option<&Origin>,
+    folds: usize,
+) -> Result<Figures> {
     let dataset = Dataset::open(&options.data)?;
     let mut readings = Vec::new();
     for (index, fold) in dataset.folds(folds)?.into_iter().enumerate() {
@@ -112,17 +131,26 @@ pub fn cross_validate(options: &TrainOptions, folds: usize) -> Result<Figures> {
             .checkpoint
             .with_extension(format!("fold{}", index + 1));
         let resume = options.resume && of_fold.checkpoint.exists();
-        let (fitted, _) = fit_on(&fold, &of_fold, resume)?;
-        readings.extend(read(&fold, &fitted.predictions));
+        let run = fit_on(&fold, &of_fold, origin, resume)?;
+        readings.extend(read(&fold, &run.fitted.predictions));
     }
     Ok(Figures::of(&dataset.labels, readings))
+}
+
+/// A trained network, what it learned from, and what the one it started from made of the
+/// validation pictures.
+struct Run {
+    fitted: Fitted,
+    loader: Arc<Loader>,
+    before: Option<Predictions>,
 }
 
 fn fit_on(
     dataset: &Arc<Dataset>,
     options: &TrainOptions,
+    origin: Option<&Origin>,
     resume: bool,
-) -> Result<(Fitted, Arc<Loader>)> {
+) -> Result<Run> {
     let pictures = loader::store(dataset, options.size, options.crop_scale, KEPT_PICTURES);
     // A picture that is broken behind its head is found now, not when its turn comes.
     pictures.preload(|| ())?;
@@ -135,12 +163,23 @@ fn fit_on(
         dropout: options.dropout,
         points: options.points_weight > 0.0,
     };
-    let mut net = LetterNet::new(dataset.labels.len(), head, &device);
-    if let Backbone::File(path) = &options.backbone {
-        net.backbone = net.backbone.load_imagenet(path, &device)?;
-    }
+    let mut before = None;
+    let net = match origin {
+        Some(origin) => {
+            let net = origin.net(&dataset.labels, head, &device)?;
+            before = Some(predict(&net.valid(), &loader, &device.clone().inner())?);
+            net
+        }
+        None => {
+            let mut net = LetterNet::new(dataset.labels.len(), head, &device);
+            if let Backbone::File(path) = &options.backbone {
+                net.backbone = net.backbone.load_imagenet(path, &device)?;
+            }
+            net
+        }
+    };
     let steps = loader.steps_per_epoch() as usize * options.epochs;
-    let options = FitOptions {
+    let fit_options = FitOptions {
         trainer: TrainerOptions {
             schedule: Schedule {
                 steps,
@@ -150,17 +189,30 @@ fn fit_on(
             },
             weight_decay: options.weight_decay,
             average: options.ema,
+            keep: options.keep,
         },
         frozen: options.freeze.units(UNITS),
+        mode: options.statistics.mode(),
         label_smoothing: options.label_smoothing,
         points_weight: options.points_weight,
         checkpoint: Some((options.checkpoint.clone(), options.checkpoint_every)),
         resume,
         blend: options.blend.clone(),
         epochs: options.epochs,
+        network: Description {
+            labels: dataset.labels.clone(),
+            hidden: options.hidden,
+            points: head.points,
+            size: options.size,
+            crop_scale: options.crop_scale,
+        },
     };
-    let fitted = fit(net, &loader, &options, &device, &mut Steps::new())?;
-    Ok((fitted, loader))
+    let fitted = fit(net, &loader, &fit_options, &device, &mut Steps::new())?;
+    Ok(Run {
+        fitted,
+        loader,
+        before,
+    })
 }
 
 fn device(compute: Compute) -> Device {

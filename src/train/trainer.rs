@@ -49,6 +49,10 @@ pub struct TrainerOptions {
     pub weight_decay: f32,
     /// Decay of the exponential average of the weights, below 1; 0 for the last weights themselves.
     pub average: f32,
+    /// Share of the weights that the run started from in those that come of it, below 1: a network
+    /// between the two has learned nearly as much and forgotten far less (WiSE-FT, Wortsman et al.
+    /// 2022).
+    pub keep: f32,
 }
 
 /// A network in training.
@@ -59,6 +63,8 @@ pub struct Trainer<M: Module> {
     head: Vec<ParamId>,
     optimizers: [ModuleOptimizer; 2],
     averaged: Vec<Vec<f32>>,
+    /// Where the run started; empty where nothing of it is kept.
+    start: Vec<Vec<f32>>,
     step: usize,
     note: String,
 }
@@ -94,6 +100,10 @@ impl<M: Module> Trainer<M> {
                 .init()
         };
         let averaged = collect(&net);
+        let start = match options.keep > 0.0 {
+            true => averaged.clone(),
+            false => Vec::new(),
+        };
         Trainer {
             net,
             options,
@@ -101,8 +111,9 @@ impl<M: Module> Trainer<M> {
             head,
             optimizers: [optimizer(), optimizer()],
             averaged,
+            start,
             step: 0,
-            note: "[]".to_owned(),
+            note: String::new(),
         }
     }
 
@@ -116,7 +127,7 @@ impl<M: Module> Trainer<M> {
         self.step
     }
 
-    /// The JSON text kept with checkpoints for whoever drives the run; an empty list at first.
+    /// The text kept with checkpoints for whoever drives the run; empty at first.
     pub fn note(&self) -> &str {
         &self.note
     }
@@ -126,7 +137,8 @@ impl<M: Module> Trainer<M> {
         self.note = note;
     }
 
-    /// The network with averaged weights, without autodiff: what is judged and exported.
+    /// The network with averaged weights, as much of the start as is kept among them, without
+    /// autodiff: what is judged and exported.
     pub fn averaged(&self) -> M {
         self.filled(&self.averaged)
     }
@@ -140,7 +152,7 @@ impl<M: Module> Trainer<M> {
         let mut blend = self.averaged.clone();
         for path in checkpoints {
             let tried = || format!("cannot blend with the checkpoint {}", path.display());
-            let other = self.read_average(path).with_context(tried)?;
+            let other = read_average(path, &self.averaged).with_context(tried)?;
             for (sum, value) in blend.iter_mut().flatten().zip(other.iter().flatten()) {
                 *sum += value;
             }
@@ -151,33 +163,14 @@ impl<M: Module> Trainer<M> {
     }
 
     fn filled(&self, values: &[Vec<f32>]) -> M {
-        let mut fill = Fill {
-            values: values.iter(),
-        };
-        self.net.valid().map(&mut fill)
-    }
-
-    /// The averaged weights in a checkpoint of such a network.
-    fn read_average(&self, path: &Path) -> Result<Vec<Vec<f32>>> {
-        let expected: usize = self.averaged.iter().map(Vec::len).sum();
-        let path = path.join(AVERAGE);
-        let held = fs::metadata(&path)?.len();
-        ensure!(
-            held == 4 * expected as u64,
-            "{AVERAGE} holds {held} bytes where {} belong",
-            4 * expected
-        );
-        let bytes = fs::read(path)?;
-        let mut numbers = bytes
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .copied()
-            .map(f32::from_le_bytes);
-        let lengths = self.averaged.iter().map(Vec::len);
-        Ok(lengths
-            .map(|length| numbers.by_ref().take(length).collect())
-            .collect())
+        let keep = self.options.keep;
+        let mut values = values.to_vec();
+        for (values, start) in values.iter_mut().zip(&self.start) {
+            for (value, start) in values.iter_mut().zip(start) {
+                *value += keep * (start - *value);
+            }
+        }
+        fill(self.net.valid(), &values)
     }
 
     /// Follows the gradients of `loss`, which came from [`Trainer::net`].
@@ -242,12 +235,10 @@ impl<M: Module> Trainer<M> {
     /// # Errors
     /// When there is none, it is damaged, or it comes from a run with other options.
     pub fn resume(mut self, path: &Path) -> Result<Self> {
-        let old = beside(path, "old");
-        let path = if path.exists() { path } else { &old };
+        let path = &newest(path);
         let read = || -> Result<(Progress, Vec<Vec<f32>>)> {
-            let progress = open_bounded(&path.join(PROGRESS), MOST_PROGRESS)?;
-            let progress = serde_json::from_reader(BufReader::new(progress))?;
-            Ok((progress, self.read_average(path)?))
+            let progress = read_progress(path)?;
+            Ok((progress, read_average(path, &self.averaged)?))
         };
         let tried = || format!("cannot resume from the checkpoint {}", path.display());
         let (progress, average) = read().with_context(tried)?;
@@ -278,6 +269,63 @@ impl<M: Module> Trainer<M> {
         self.step = progress.step;
         self.note = progress.note;
         Ok(self)
+    }
+}
+
+/// `net` with the averaged weights of the checkpoint in the folder `path`, where a run of such a
+/// network wrote them.
+///
+/// # Errors
+/// When there is none, or it is another network's.
+pub fn fill_average<M: Module>(net: M, path: &Path) -> Result<M> {
+    let average = read_average(&newest(path), &collect(&net))?;
+    Ok(fill(net, &average))
+}
+
+/// The text that was kept with the checkpoint in the folder `path`.
+///
+/// # Errors
+/// When there is no checkpoint, or it is damaged.
+pub fn read_note(path: &Path) -> Result<String> {
+    let path = newest(path);
+    let progress = read_progress(&path)
+        .with_context(|| format!("cannot read {}", path.join(PROGRESS).display()))?;
+    Ok(progress.note)
+}
+
+fn read_progress(path: &Path) -> Result<Progress> {
+    let file = open_bounded(&path.join(PROGRESS), MOST_PROGRESS)?;
+    Ok(serde_json::from_reader(BufReader::new(file))?)
+}
+
+/// The averaged weights in a checkpoint of a network whose parameters are as long as those of `like`.
+fn read_average(path: &Path, like: &[Vec<f32>]) -> Result<Vec<Vec<f32>>> {
+    let expected: usize = like.iter().map(Vec::len).sum();
+    let path = path.join(AVERAGE);
+    let held = fs::metadata(&path)?.len();
+    ensure!(
+        held == 4 * expected as u64,
+        "{AVERAGE} holds {held} bytes where {} belong",
+        4 * expected
+    );
+    let bytes = fs::read(path)?;
+    let mut numbers = bytes
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .copied()
+        .map(f32::from_le_bytes);
+    let lengths = like.iter().map(Vec::len);
+    Ok(lengths
+        .map(|length| numbers.by_ref().take(length).collect())
+        .collect())
+}
+
+/// Where the checkpoint `path` lies: the old one if the program died between the two.
+fn newest(path: &Path) -> PathBuf {
+    match path.exists() {
+        true => path.to_owned(),
+        false => beside(path, "old"),
     }
 }
 
@@ -319,6 +367,14 @@ fn collect<M: Module>(module: &M) -> Vec<Vec<f32>> {
     let mut collect = Collect(Vec::new());
     module.visit(&mut collect);
     collect.0
+}
+
+/// `module` with these values, in the order of its parameters.
+fn fill<M: Module>(module: M, values: &[Vec<f32>]) -> M {
+    let mut fill = Fill {
+        values: values.iter(),
+    };
+    module.map(&mut fill)
 }
 
 struct Fill<'a> {
@@ -364,6 +420,7 @@ mod tests {
             },
             weight_decay: 0.01,
             average: 0.9,
+            keep: 0.0,
         };
         Trainer::new(net, backbone, options)
     }
@@ -423,6 +480,24 @@ mod tests {
         fs::write(path.join(AVERAGE), [0; 12]).unwrap();
         let error = format!("{:#}", own.blended(&[path]).unwrap_err());
         assert!(error.contains("12 bytes"), "{error}");
+    }
+
+    #[test]
+    fn what_is_kept_of_the_start_lies_between_it_and_what_was_learned() {
+        let device = Device::flex().autodiff();
+        device.seed(6);
+        let mut trainer = trainer(&device);
+        let start = collect(&trainer.averaged());
+        trainer.start.clone_from(&start);
+        steps(&mut trainer, 3, &device);
+        let learned = collect(&trainer.averaged()).concat();
+        trainer.options.keep = 0.75;
+        let between = collect(&trainer.averaged()).concat();
+        assert!(learned != start.concat(), "nothing was learned");
+        for ((start, learned), between) in start.concat().iter().zip(learned).zip(between) {
+            let expected = 0.75 * start + 0.25 * learned;
+            assert!((between - expected).abs() < 1e-5, "{between} {expected}");
+        }
     }
 
     #[test]

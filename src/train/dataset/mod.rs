@@ -108,10 +108,13 @@ pub struct DataSource {
     pub frames: Option<PathBuf>,
     /// Leaves out what any of these match; CSV layouts only.
     pub exclude: Vec<Exclude>,
-    /// The share kept for validation of a folder that has no split of its own.
+    /// The share kept for validation of data that have no split of their own: picked at random of
+    /// a folder's pictures; of a CSV's, the last of each signer's of a label.
     pub val_fraction: Option<f32>,
     /// Decides that random split.
     pub seed: u64,
+    /// Classes that need no pictures, such as those of a network that is trained further.
+    pub known: Vec<String>,
 }
 
 /// Labelled pictures and their classes.
@@ -139,8 +142,9 @@ impl Dataset {
     ///
     /// # Errors
     /// For a missing file or folder, missing columns, a row that makes no sense or names a
-    /// missing file, an empty class, a class without training or without validation pictures,
-    /// fewer than two classes, and a picture whose head cannot be read; each names the path.
+    /// missing file, an empty class, a class that is not known and has no training pictures, no
+    /// validation pictures, fewer than two classes, and a picture whose head cannot be read; each
+    /// names the path.
     pub fn open(source: &DataSource) -> Result<Dataset> {
         let path = &source.path;
         ensure!(
@@ -149,7 +153,7 @@ impl Dataset {
             path.display()
         );
         let table = path.join(HANDS_CSV);
-        let dataset = if path.is_file() {
+        let mut dataset = if path.is_file() {
             table::read(path, source.frames.as_deref(), &source.exclude)
         } else if table.is_file() {
             let beside = Some(path.join(FRAMES_CSV)).filter(|frames| frames.is_file());
@@ -159,13 +163,16 @@ impl Dataset {
             source.only_for_csv()?;
             folders::read(path, source.val_fraction, source.seed)
         }?;
-        if (path.is_file() || table.is_file()) && source.val_fraction.is_some() {
+        if dataset.of_split(Split::Val).is_empty() {
+            dataset.hold_back(source.val_fraction.unwrap_or(DEFAULT_VAL_FRACTION))?;
+        } else if (path.is_file() || table.is_file()) && source.val_fraction.is_some() {
             bail!(
                 "{} says itself which pictures are for validation: leave --val-fraction out",
                 path.display()
             );
         }
-        dataset.check(path)?;
+        dataset.learn_labels(&source.known);
+        dataset.check(path, &source.known)?;
         store::check_heads(&dataset.paths())?;
         Ok(dataset)
     }
@@ -208,8 +215,45 @@ impl Dataset {
         self.labels.iter().position(|label| label == NOTHING)
     }
 
+    /// Keeps the last pictures of each signer's of a class for validation: the first and the last
+    /// are less alike than neighbours in a sequence.
+    fn hold_back(&mut self, share: f32) -> Result<()> {
+        ensure!(
+            share > 0.0 && share < 1.0,
+            "--val-fraction must lie between 0 and 1, not at {share}"
+        );
+        let mut sequences: BTreeMap<(Option<Arc<str>>, usize), Vec<usize>> = BTreeMap::new();
+        for (at, sample) in self.samples.iter().enumerate() {
+            let sequence = (sample.signer.clone(), sample.class);
+            sequences.entry(sequence).or_default().push(at);
+        }
+        for sequence in sequences.values() {
+            let wanted = (sequence.len() as f32 * share).round() as usize;
+            // One picture is learned from and judges nothing.
+            let held = wanted.max(1).min(sequence.len() - 1);
+            for &at in &sequence[sequence.len() - held..] {
+                self.samples[at].split = Split::Val;
+            }
+        }
+        tracing::warn!(
+            "the data have no validation pictures: the last {:.0} % of each signer's pictures of              a class are kept for it. They say how these signers will be read, not how others will",
+            share * 100.0
+        );
+        Ok(())
+    }
+
+    /// Adds these classes.
+    fn learn_labels(&mut self, known: &[String]) {
+        let labels = ordered(self.labels.iter().chain(known).cloned());
+        for sample in &mut self.samples {
+            let label = &self.labels[sample.class];
+            sample.class = labels.iter().position(|l| l == label).unwrap_or_default();
+        }
+        self.labels = labels;
+    }
+
     /// Refuses what no network can be trained or judged on.
-    fn check(&self, path: &Path) -> Result<()> {
+    fn check(&self, path: &Path, known: &[String]) -> Result<()> {
         let path = path.display();
         ensure!(
             self.labels.len() >= 2,
@@ -220,7 +264,7 @@ impl Dataset {
         for (label, count) in self.labels.iter().zip(self.per_class()) {
             let drawn = label == NOTHING;
             ensure!(
-                count.train > 0 || drawn && has_scenes(Split::Train),
+                count.train > 0 || drawn && has_scenes(Split::Train) || known.contains(label),
                 "the class {label} of {path} has no training picture"
             );
         }

@@ -21,6 +21,7 @@ use crate::train::dataset::{DataSource, Dataset, Exclude, Scene, Split};
 use crate::train::export::{QuantizeReport, write_models};
 use crate::train::fit::normalised;
 use crate::train::loader::{seeded, store};
+use crate::train::options::Backbone;
 use crate::train::store::PictureStore;
 use crate::train::trainer::{Schedule, Trainer, TrainerOptions, ids};
 
@@ -54,13 +55,14 @@ pub struct HandArgs {
     /// Where the int8 network goes
     #[arg(long, value_name = "FILE", default_value = "models/hand.onnx")]
     pub out: PathBuf,
-    /// ImageNet weights to start from; scripts/fetch-backbone downloads them
+    /// ImageNet weights to start from, which scripts/fetch-backbone downloads, or `none` for
+    /// random ones
     #[arg(
         long,
-        value_name = "FILE",
+        value_name = "FILE|none",
         default_value = "models/backbone/mobilenet_v2.pth"
     )]
-    pub backbone: PathBuf,
+    pub backbone: Backbone,
     /// Batches to learn from
     #[arg(long, value_name = "N", default_value_t = 3000)]
     pub steps: usize,
@@ -201,10 +203,9 @@ pub fn train(args: &HandArgs, mut progress: impl FnMut(usize, f64)) -> Result<Ha
     );
     let source = DataSource {
         path: args.data.clone(),
-        frames: None,
         exclude: args.exclude.clone(),
-        val_fraction: None,
         seed: args.seed,
+        ..DataSource::default()
     };
     let dataset = Arc::new(Dataset::open(&source)?);
     let pictures = Arc::new(store(&dataset, args.size, 1.35, MEMORY));
@@ -217,7 +218,9 @@ pub fn train(args: &HandArgs, mut progress: impl FnMut(usize, f64)) -> Result<Ha
     let device = Device::flex().autodiff();
     device.seed(args.seed);
     let mut net = FinderNet::new(&device);
-    net.backbone = net.backbone.load_imagenet(&args.backbone, &device)?;
+    if let Backbone::File(path) = &args.backbone {
+        net.backbone = net.backbone.load_imagenet(path, &device)?;
+    }
     let options = TrainerOptions {
         schedule: Schedule {
             steps: args.steps,
@@ -227,6 +230,7 @@ pub fn train(args: &HandArgs, mut progress: impl FnMut(usize, f64)) -> Result<Ha
         },
         weight_decay: 0.02,
         average: 0.995,
+        keep: 0.0,
     };
     let backbone = ids(&net.backbone);
     let mut trainer = Trainer::new(net, backbone, options);

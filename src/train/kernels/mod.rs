@@ -76,16 +76,33 @@ pub struct Parameters<'a> {
     pub beta: &'a [f32],
 }
 
+/// What a training step normalises with.
+#[derive(Clone, Copy)]
+pub enum Statistics<'a> {
+    /// The batch's own mean and variance.
+    Batch,
+    /// These, which do not depend on the batch.
+    Fixed {
+        /// One a channel.
+        mean: &'a [f32],
+        /// One a channel.
+        variance: &'a [f32],
+    },
+}
+
 /// What a training step keeps of a block's forward pass.
+#[derive(Clone, Debug)]
 pub struct Forward {
     /// The block's output.
     pub z: Vec<f32>,
     /// The convolution's output.
     pub y: Vec<f32>,
-    /// Its mean over the batch, one a channel.
+    /// What it was normalised with: its mean over the batch or the fixed one, one a channel.
     pub mean: Vec<f32>,
-    /// Its biased variance over the batch, one a channel.
+    /// The same of its biased variance.
     pub variance: Vec<f32>,
+    /// Whether the two are the batch's own, so that they have gradients of their own.
+    pub of_batch: bool,
 }
 
 /// A block's gradients.
@@ -233,14 +250,21 @@ impl Block {
         assert_eq!(parameters.beta.len(), self.out_channels, "beta size");
     }
 
-    /// The forward pass of a training step: normalises with the batch's own statistics.
+    /// The forward pass of a training step.
     ///
     /// # Panics
     /// When a slice's length is not what the block's sizes say.
-    pub fn forward(&self, x: &[f32], parameters: Parameters, residual: Option<&[f32]>) -> Forward {
+    pub fn forward(
+        &self,
+        x: &[f32],
+        parameters: Parameters,
+        statistics: Statistics,
+        residual: Option<&[f32]>,
+    ) -> Forward {
         self.check(x, &parameters);
         let part = self.part_images();
         let (piece_in, piece_out) = self.piece();
+        let of_batch = matches!(statistics, Statistics::Batch);
         let mut y = take(self.output_len());
         let sums: Vec<Sums> = y
             .par_chunks_mut(part * self.out_image())
@@ -249,17 +273,19 @@ impl Block {
                 let mut sums = Sums::new(self.out_channels);
                 for (y, x) in y.chunks_mut(piece_out).zip(x.chunks(piece_in)) {
                     self.convolve(x, parameters.weight, y);
-                    sums.add_moments(y);
+                    if of_batch {
+                        sums.add_moments(y);
+                    }
                 }
                 sums
             })
             .collect();
-        let sums = merged(sums, self.out_channels);
-        let rows = (self.output_len() / self.out_channels) as f64;
-        let mean: Vec<f32> = sums.first.iter().map(|sum| (sum / rows) as f32).collect();
-        let variance: Vec<f32> = (sums.first.iter().zip(&sums.second))
-            .map(|(sum, squares)| (squares / rows - (sum / rows).powi(2)).max(0.0) as f32)
-            .collect();
+        let (mean, variance) = match statistics {
+            Statistics::Batch => {
+                merged(sums, self.out_channels).moments(self.output_len() / self.out_channels)
+            }
+            Statistics::Fixed { mean, variance } => (mean.to_vec(), variance.to_vec()),
+        };
         let affine = Affine::new(
             parameters.gamma,
             parameters.beta,
@@ -283,6 +309,7 @@ impl Block {
             y,
             mean,
             variance,
+            of_batch,
         }
     }
 
@@ -325,22 +352,22 @@ impl Block {
         z
     }
 
-    /// The backward pass: gradients from `dz`, the output's gradient. The residual's gradient is
-    /// `dz` itself.
+    /// The backward pass: gradients from `dz`, the output's gradient. Of the forward pass it reads
+    /// all but `z`. The residual's gradient is `dz` itself.
     ///
     /// # Panics
     /// When a slice's length is not what the block's sizes say.
-    #[allow(clippy::too_many_arguments)]
     pub fn backward(
         &self,
         x: &[f32],
-        y: &[f32],
-        mean: &[f32],
-        variance: &[f32],
+        forward: &Forward,
         parameters: Parameters,
         dz: &[f32],
         want_dx: bool,
     ) -> Gradients {
+        let Forward {
+            y, mean, variance, ..
+        } = forward;
         self.check(x, &parameters);
         assert_eq!(dz.len(), self.output_len(), "gradient size");
         assert_eq!(y.len(), self.output_len(), "output size");
@@ -364,8 +391,11 @@ impl Block {
             .collect();
         let sums = merged(sums, self.out_channels);
         let rows = self.output_len() / self.out_channels;
-        let (dgamma, dbeta, constants) =
+        let (dgamma, dbeta, mut constants) =
             parameter_gradients(&sums, rows, &affine.scale, mean, variance);
+        if !forward.of_batch {
+            constants.ignore_statistics();
+        }
 
         let (piece_in, piece_out) = self.piece();
         let in_part = part * self.in_image();

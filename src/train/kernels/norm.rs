@@ -51,6 +51,16 @@ impl Sums {
         }
     }
 
+    /// Mean and biased variance of `rows` rows whose moments these are.
+    pub fn moments(&self, rows: usize) -> (Vec<f32>, Vec<f32>) {
+        let rows = rows as f64;
+        let of = |(sum, squares): (&f64, &f64)| {
+            let variance = squares / rows - (sum / rows).powi(2);
+            ((sum / rows) as f32, variance.max(0.0) as f32)
+        };
+        self.first.iter().zip(&self.second).map(of).unzip()
+    }
+
     /// Adds the masked gradient and its product with the convolution's output.
     pub fn add_gradient(&mut self, affine: &Affine, y: &[f32], dz: &[f32]) {
         let channels = self.first.len();
@@ -226,6 +236,14 @@ vectorized! {
 pub struct GradientConstants {
     b: Vec<f32>,
     c: Vec<f32>,
+}
+
+impl GradientConstants {
+    /// For statistics that do not depend on the batch: then `dy = a * g`.
+    pub fn ignore_statistics(&mut self) {
+        self.b.fill(0.0);
+        self.c.fill(0.0);
+    }
 }
 
 /// Gradients of gamma and beta, and the constants of the input's gradient, from `sums` of the

@@ -56,9 +56,14 @@ impl Case {
         }
     }
 
+    fn forward(&self, statistics: Statistics) -> Forward {
+        self.block
+            .forward(&self.x, self.parameters(), statistics, None)
+    }
+
     /// A weighted sum of the outputs, in f64.
-    fn loss(&self, weights: &[f32]) -> f64 {
-        let out = self.block.forward(&self.x, self.parameters(), None);
+    fn loss(&self, weights: &[f32], statistics: Statistics) -> f64 {
+        let out = self.forward(statistics);
         (out.z.iter().zip(weights))
             .map(|(z, w)| f64::from(*z) * f64::from(*w))
             .sum()
@@ -126,7 +131,7 @@ fn cases() -> Vec<Case> {
 #[test]
 fn convolutions_agree_with_the_definition_at_odd_sizes() {
     for case in cases() {
-        let out = case.block.forward(&case.x, case.parameters(), None);
+        let out = case.forward(Statistics::Batch);
         for (got, want) in out.y.iter().zip(convolution_by_definition(&case)) {
             assert!((got - want).abs() < 1e-4, "{:?}: {got} {want}", case.block);
         }
@@ -147,7 +152,7 @@ fn a_training_step_normalises_each_channel_of_the_batch() {
             gamma: &ones,
             beta: &zeros,
         };
-        let out = block.forward(&case.x, parameters, None);
+        let out = block.forward(&case.x, parameters, Statistics::Batch, None);
         let rows = (block.output_len() / block.out_channels) as f32;
         for channel in 0..block.out_channels {
             let values = || out.z.iter().skip(channel).step_by(block.out_channels);
@@ -165,9 +170,10 @@ fn a_training_step_normalises_each_channel_of_the_batch() {
 fn fixed_statistics_give_the_training_result_when_they_are_the_batch_s_own() {
     for case in cases() {
         let residual = noise(case.block.output_len(), 9);
+        let batch = Statistics::Batch;
         let train = case
             .block
-            .forward(&case.x, case.parameters(), Some(&residual));
+            .forward(&case.x, case.parameters(), batch, Some(&residual));
         let fixed = case.block.forward_fixed(
             &case.x,
             case.parameters(),
@@ -184,56 +190,60 @@ fn fixed_statistics_give_the_training_result_when_they_are_the_batch_s_own() {
 #[test]
 fn gradients_agree_with_finite_differences() {
     for mut case in cases() {
-        let weights = noise(case.block.output_len(), 5);
-        let out = case.block.forward(&case.x, case.parameters(), None);
-        let gradients = case.block.backward(
-            &case.x,
-            &out.y,
-            &out.mean,
-            &out.variance,
-            case.parameters(),
-            &weights,
-            true,
-        );
-        type Field = fn(&mut Case) -> &mut Vec<f32>;
-        let fields: [(&str, Option<&Vec<f32>>, Field); 4] = [
-            ("x", gradients.dx.as_ref(), |case| &mut case.x),
-            ("weight", Some(&gradients.dweight), |case| &mut case.weight),
-            ("gamma", Some(&gradients.dgamma), |case| &mut case.gamma),
-            ("beta", Some(&gradients.dbeta), |case| &mut case.beta),
-        ];
-        for (name, gradient, field) in fields {
-            let Some(gradient) = gradient else {
-                assert_eq!(
-                    case.block.kind,
-                    Kind::Stem,
-                    "only the stem has no input gradient"
-                );
-                continue;
-            };
-            // Each kink of the clamp that a step crosses spoils one difference: most must agree.
-            let checked = gradient.len().min(60);
-            let mut wrong = 0;
-            for index in (0..gradient.len()).step_by((gradient.len() / checked).max(1)) {
-                const STEP: f32 = 3e-4;
-                let before = field(&mut case)[index];
-                field(&mut case)[index] = before + STEP;
-                let above = case.loss(&weights);
-                field(&mut case)[index] = before - STEP;
-                let below = case.loss(&weights);
-                field(&mut case)[index] = before;
-                let want = (above - below) / f64::from(2.0 * STEP);
-                let got = f64::from(gradient[index]);
-                if (got - want).abs() > 0.02 + 0.02 * want.abs() {
-                    wrong += 1;
-                }
-            }
-            assert!(
-                wrong * 12 <= checked,
-                "{name} of {:?}: {wrong} of {checked} differ",
-                case.block
+        differences(&mut case, Statistics::Batch);
+        let channels = case.block.out_channels;
+        let mean = noise(channels, 7);
+        let variance: Vec<f32> = noise(channels, 8).iter().map(|v| v + 1.5).collect();
+        let (mean, variance) = (&mean[..], &variance[..]);
+        differences(&mut case, Statistics::Fixed { mean, variance });
+    }
+}
+
+fn differences(case: &mut Case, statistics: Statistics) {
+    let weights = noise(case.block.output_len(), 5);
+    let out = case.forward(statistics);
+    let parameters = case.parameters();
+    let gradients = case
+        .block
+        .backward(&case.x, &out, parameters, &weights, true);
+    type Field = fn(&mut Case) -> &mut Vec<f32>;
+    let fields: [(&str, Option<&Vec<f32>>, Field); 4] = [
+        ("x", gradients.dx.as_ref(), |case| &mut case.x),
+        ("weight", Some(&gradients.dweight), |case| &mut case.weight),
+        ("gamma", Some(&gradients.dgamma), |case| &mut case.gamma),
+        ("beta", Some(&gradients.dbeta), |case| &mut case.beta),
+    ];
+    for (name, gradient, field) in fields {
+        let Some(gradient) = gradient else {
+            assert_eq!(
+                case.block.kind,
+                Kind::Stem,
+                "only the stem has no input gradient"
             );
+            continue;
+        };
+        // Each kink of the clamp that a step crosses spoils one difference: most must agree.
+        let checked = gradient.len().min(60);
+        let mut wrong = 0;
+        for index in (0..gradient.len()).step_by((gradient.len() / checked).max(1)) {
+            const STEP: f32 = 3e-4;
+            let before = field(case)[index];
+            field(case)[index] = before + STEP;
+            let above = case.loss(&weights, statistics);
+            field(case)[index] = before - STEP;
+            let below = case.loss(&weights, statistics);
+            field(case)[index] = before;
+            let want = (above - below) / f64::from(2.0 * STEP);
+            let got = f64::from(gradient[index]);
+            if (got - want).abs() > 0.02 + 0.02 * want.abs() {
+                wrong += 1;
+            }
         }
+        assert!(
+            wrong * 12 <= checked,
+            "{name} of {:?}: {wrong} of {checked} differ",
+            case.block
+        );
     }
 }
 
@@ -246,16 +256,9 @@ fn the_number_of_threads_does_not_change_a_byte() {
             .build()
             .unwrap();
         pool.install(|| {
-            let out = case.block.forward(&case.x, case.parameters(), None);
-            let back = case.block.backward(
-                &case.x,
-                &out.y,
-                &out.mean,
-                &out.variance,
-                case.parameters(),
-                &out.z,
-                true,
-            );
+            let out = case.forward(Statistics::Batch);
+            let parameters = case.parameters();
+            let back = case.block.backward(&case.x, &out, parameters, &out.z, true);
             (out.z, back.dweight, back.dx, back.dgamma)
         })
     };

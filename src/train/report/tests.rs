@@ -54,7 +54,7 @@ fn report(labels: &[String]) -> Report {
     let options = CommandLine::try_parse_from(["train", "--data", "pictures"])
         .unwrap()
         .args
-        .resolve()
+        .resolve(None)
         .unwrap();
     let count = Count { train: 5, val: 3 };
     Report {
@@ -71,6 +71,7 @@ fn report(labels: &[String]) -> Report {
         images_per_second: 50.0,
         wall_s: 60.0,
         f32: Figures::of(labels, readings),
+        before: None,
         int8: None,
     }
 }

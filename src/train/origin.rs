@@ -1,0 +1,365 @@
+//! A trained network to start from: a file that this program wrote, or a run's checkpoint.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::fit::Note;
+use super::import::Written;
+use super::letter::{HeadOptions, LetterNet};
+use super::trainer;
+use crate::model::file::OnnxFile;
+use crate::model::{Metadata, Preprocessing};
+
+/// What a letter network is, but for its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// What its outputs mean, in order.
+    pub labels: Vec<String>,
+    /// Width of the dense layer before the last one, where there is one.
+    pub hidden: Option<usize>,
+    /// Whether the hand's points are a second output.
+    pub points: bool,
+    /// Its input's side, in pixels.
+    pub size: usize,
+    /// The crop's side as a multiple of the hand box's larger side.
+    pub crop_scale: f32,
+}
+
+/// A trained network, not yet in a device's memory.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    path: PathBuf,
+    network: Description,
+    file: Option<OnnxFile>,
+}
+
+impl Origin {
+    /// Reads what the file or the checkpoint's folder at `path` is.
+    ///
+    /// # Errors
+    /// When it is neither, is damaged, or prepares pictures as no network made here does.
+    pub fn read(path: &Path) -> Result<Origin> {
+        let read = || match path.is_dir() {
+            true => Origin::read_checkpoint(path),
+            false => Origin::read_file(path),
+        };
+        read().with_context(|| cannot_start(path))
+    }
+
+    fn read_checkpoint(path: &Path) -> Result<Origin> {
+        let note = trainer::read_note(path)?;
+        let note: Note = serde_json::from_str(&note)
+            .context("this is no checkpoint of a letter network, or one of an older version")?;
+        Ok(Origin {
+            path: path.to_owned(),
+            network: note.network,
+            file: None,
+        })
+    }
+
+    fn read_file(path: &Path) -> Result<Origin> {
+        let file = OnnxFile::read(path)?;
+        let Metadata {
+            labels,
+            preprocessing,
+            ..
+        } = Metadata::from_props(&file.props)?;
+        let Preprocessing {
+            input_size: size,
+            crop_scale,
+            ..
+        } = preprocessing;
+        ensure!(
+            preprocessing == Preprocessing::new(size, crop_scale),
+            "it normalises pictures with a mean of {} and a deviation of {}, not as this program does",
+            preprocessing.mean,
+            preprocessing.std
+        );
+        file.check_input(size)?;
+        let written = Written::of(&file)?;
+        let hidden = match written.has("hidden") {
+            true => Some(written.layer("hidden")?.1.len()),
+            false => None,
+        };
+        let network = Description {
+            labels,
+            hidden,
+            points: false,
+            size,
+            crop_scale,
+        };
+        Ok(Origin {
+            path: path.to_owned(),
+            network,
+            file: Some(file),
+        })
+    }
+
+    /// What the network is.
+    pub fn network(&self) -> &Description {
+        &self.network
+    }
+
+    /// Whether its normalisation's statistics are kept apart from its weights, as in a checkpoint,
+    /// so that a batch's own can take their place.
+    pub fn has_statistics(&self) -> bool {
+        self.file.is_none()
+    }
+
+    /// The network in the memory of `device`, for `labels`: those that it knew are read as before,
+    /// new ones start at random. Of `head`, the hidden layer is the network's own.
+    ///
+    /// # Errors
+    /// When the file holds another network than its metadata say or than this program trains, or
+    /// the checkpoint is damaged.
+    pub fn net(&self, labels: &[String], head: HeadOptions, device: &Device) -> Result<LetterNet> {
+        let build = || -> Result<LetterNet> {
+            let own = HeadOptions {
+                hidden: self.network.hidden,
+                points: self.network.points,
+                ..head
+            };
+            let net = LetterNet::new(self.network.labels.len(), own, device);
+            let net = match &self.file {
+                None => trainer::fill_average(net, &self.path)?,
+                Some(file) => {
+                    let written = Written::of(file)?;
+                    let net = net.restore(&written, device)?;
+                    written.check(&net.graph(self.network.size, 1.0)?)?;
+                    net
+                }
+            };
+            let net = net.relabelled(&self.network.labels, labels, device)?;
+            Ok(net.with_head(head, device))
+        };
+        build().with_context(|| cannot_start(&self.path))
+    }
+}
+
+fn cannot_start(path: &Path) -> String {
+    format!("cannot start from {}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::stock::StockNetwork;
+    use crate::train::block::Mode;
+    use crate::train::export::{to_f32, write_models};
+    use crate::train::fit::normalised;
+    use crate::train::sketch::{Weights, mobilenet_v2};
+    use crate::train::trainer::{Schedule, Trainer, TrainerOptions, ids};
+    use crate::train::values;
+    use burn::module::Module;
+    use burn::tensor::{Distribution, Tensor};
+    use prost::Message;
+    use std::fs;
+
+    const SIZE: usize = 32;
+
+    const HEAD: HeadOptions = HeadOptions {
+        hidden: None,
+        dropout: 0.0,
+        points: false,
+    };
+
+    fn labels(labels: &[&str]) -> Vec<String> {
+        labels.iter().map(|label| (*label).to_string()).collect()
+    }
+
+    /// A network whose statistics are those of the pictures it saw.
+    fn net(head: HeadOptions, device: &Device) -> LetterNet {
+        device.seed(4);
+        let net = LetterNet::new(3, head, device);
+        for _ in 0..20 {
+            net.forward(noise(8, device), Mode::Train, 0);
+        }
+        net
+    }
+
+    fn noise(pictures: usize, device: &Device) -> Tensor<4> {
+        let range = Distribution::Uniform(-1.5, 2.0);
+        Tensor::random([pictures, SIZE, SIZE, 3], range, device)
+    }
+
+    /// Pictures that differ in light and contrast.
+    fn crops(count: usize) -> Vec<Vec<u8>> {
+        let mut chance = Weights::seeded(99);
+        (0..count)
+            .map(|_| {
+                let (base, slope) = (chance.uniform() * 150.0, chance.uniform() * 100.0);
+                (0..SIZE * SIZE * 3)
+                    .map(|i| (base + slope * chance.uniform() + (i / 3 % SIZE) as f32) as u8)
+                    .collect()
+            })
+            .collect()
+    }
+
+    fn metadata() -> Metadata {
+        let labels = labels(&["A", "B", "nothing"]);
+        Metadata::new(labels, Preprocessing::new(SIZE, 1.35))
+    }
+
+    fn logits(net: &LetterNet, images: Tensor<4>) -> Vec<f32> {
+        values(net.forward(images, Mode::Infer, 0).logits).unwrap()
+    }
+
+    /// What the file says of `images`.
+    fn read_by_file(path: &Path, images: &Tensor<4>) -> Vec<f32> {
+        let file = OnnxFile::read(path).unwrap();
+        let network = StockNetwork::load(&file.proto, SIZE).unwrap();
+        let channels_first = values(images.clone().permute([0, 3, 1, 2])).unwrap();
+        let mut logits = Vec::new();
+        for picture in channels_first.chunks_exact(3 * SIZE * SIZE) {
+            let take = |_, values: &[f32]| logits.extend_from_slice(values);
+            network.run(picture, take).unwrap();
+        }
+        logits
+    }
+
+    fn greatest_difference(a: &[f32], b: &[f32]) -> f32 {
+        assert_eq!(a.len(), b.len());
+        let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+        differences.fold(0.0, f32::max)
+    }
+
+    /// Root mean square of the differences, as a share of the deviation of `b`.
+    fn relative_error(a: &[f32], b: &[f32]) -> f32 {
+        assert_eq!(a.len(), b.len());
+        let squares = a.iter().zip(b).map(|(a, b)| (a - b).powi(2));
+        (squares.sum::<f32>() / a.len() as f32).sqrt() / deviation(b)
+    }
+
+    fn deviation(values: &[f32]) -> f32 {
+        let mean = values.iter().sum::<f32>() / values.len() as f32;
+        let squares = values.iter().map(|value| (value - mean).powi(2));
+        (squares.sum::<f32>() / values.len() as f32).sqrt()
+    }
+
+    #[test]
+    fn a_network_read_back_gives_what_its_file_gives() {
+        let device = Device::flex();
+        let folder = tempfile::tempdir().unwrap();
+        for hidden in [None, Some(24)] {
+            let head = HeadOptions { hidden, ..HEAD };
+            let graph = net(head, &device).graph(SIZE, 1.7).unwrap();
+            let metadata = metadata();
+            let props = metadata.to_props().unwrap();
+            let crops = crops(40);
+            let int8 = folder.path().join("letters.onnx");
+            let preprocessing = &metadata.preprocessing;
+            let files = write_models(&graph, &crops, preprocessing, &props, &int8).unwrap();
+            let images = normalised(&crops[..6].concat(), 6, SIZE, &device);
+            for (path, tolerance) in [(&files.f32, 1e-4), (&files.int8, 0.35)] {
+                let origin = Origin::read(path).unwrap();
+                assert_eq!(origin.network().hidden, hidden);
+                assert!(!origin.has_statistics());
+                let net = origin.net(&metadata.labels, head, &device).unwrap();
+                let ours = logits(&net, images.clone());
+                let theirs = read_by_file(path, &images);
+                let error = relative_error(&ours, &theirs);
+                assert!(error < tolerance, "{}: {error}", path.display());
+            }
+        }
+    }
+
+    #[test]
+    fn known_labels_are_read_as_before_whatever_their_new_places() {
+        let device = Device::flex();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("letters.f32.onnx");
+        let props = metadata().to_props().unwrap();
+        let file = to_f32(&net(HEAD, &device).graph(SIZE, 1.0).unwrap(), &props).unwrap();
+        fs::write(&path, file.encode_to_vec()).unwrap();
+        let origin = Origin::read(&path).unwrap();
+        let wanted = labels(&["B", "wave", "A", "nothing"]);
+        let net = origin.net(&wanted, HEAD, &device).unwrap();
+        let images = noise(2, &device);
+        let ours = logits(&net, images.clone());
+        let before = read_by_file(&path, &images);
+        for (ours, before) in ours.chunks(4).zip(before.chunks(3)) {
+            let known = [ours[2], ours[0], ours[3]];
+            assert!(
+                greatest_difference(&known, before) < 1e-3,
+                "{ours:?} {before:?}"
+            );
+            assert!(ours[1].is_finite() && !before.contains(&ours[1]));
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_is_a_start_with_its_labels_and_averaged_weights() {
+        let device = Device::flex().autodiff();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("letters.checkpoint");
+        let head = HeadOptions {
+            points: true,
+            ..HEAD
+        };
+        let net = net(head, &device);
+        let options = TrainerOptions {
+            schedule: Schedule {
+                steps: 2,
+                warmup: 0,
+                backbone: 1e-3,
+                head: 1e-3,
+            },
+            weight_decay: 0.0,
+            average: 0.5,
+            keep: 0.0,
+        };
+        let backbone = ids(&net.backbone);
+        let mut trainer = Trainer::new(net, backbone, options);
+        let note = Note {
+            network: Description {
+                labels: metadata().labels,
+                hidden: None,
+                points: true,
+                size: SIZE,
+                crop_scale: 1.35,
+            },
+            epochs: Vec::new(),
+        };
+        trainer.set_note(serde_json::to_string(&note).unwrap());
+        trainer.save(&path).unwrap();
+        let origin = Origin::read(&path).unwrap();
+        assert!(origin.has_statistics());
+        let images = noise(2, &device);
+        let same = origin.net(&metadata().labels, HEAD, &device).unwrap();
+        let expected = logits(&trainer.averaged(), images.clone().inner());
+        let got = logits(&same.valid(), images.inner());
+        assert!(greatest_difference(&got, &expected) < 1e-6);
+    }
+
+    #[test]
+    fn what_is_no_network_of_this_program_is_refused_by_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let empty = folder.path().join("empty");
+        fs::create_dir(&empty).unwrap();
+        let text = folder.path().join("text.onnx");
+        fs::write(&text, "no network").unwrap();
+        let other = folder.path().join("other.onnx");
+        let graph = mobilenet_v2(SIZE, 1.0, 3, 5).unwrap();
+        let props = metadata().to_props().unwrap();
+        fs::write(&other, to_f32(&graph, &props).unwrap().encode_to_vec()).unwrap();
+        for (path, told) in [
+            (&empty, "progress.json"),
+            (&text, "no ONNX file"),
+            (&folder.path().join("missing"), "no such file"),
+        ] {
+            let error = format!("{:#}", Origin::read(path).unwrap_err());
+            assert!(error.contains(&path.display().to_string()), "{error}");
+            assert!(error.contains(told), "{error}");
+        }
+        let origin = Origin::read(&other).unwrap();
+        let error = origin.net(&metadata().labels, HEAD, &Device::flex());
+        let error = format!("{:#}", error.unwrap_err());
+        assert!(
+            error.contains("other.onnx") && error.contains("stem"),
+            "{error}"
+        );
+    }
+}
