@@ -16,6 +16,9 @@ const MOVING: [&str; 2] = ["J", "Z"];
 /// Confusions that are printed for people.
 const SHOWN_CONFUSIONS: usize = 12;
 
+/// Letters in a row of those that are printed for people.
+const LETTERS_A_ROW: usize = 5;
+
 /// What became of one picture.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
@@ -49,6 +52,9 @@ pub(super) struct Report {
     /// For people only: what tools read stays as it is.
     #[serde(skip)]
     calibration: Calibration,
+    /// Whoever signs them; for people only, too.
+    #[serde(skip)]
+    letters: BTreeMap<String, Share>,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,6 +100,7 @@ impl Report {
         let mut false_letters = Share::default();
         let mut confusions: BTreeMap<(String, String), usize> = BTreeMap::new();
         let mut calibration = Calibration::default();
+        let mut letters: BTreeMap<String, Share> = BTreeMap::new();
         for (picture, outcome) in pictures.iter().zip(outcomes) {
             if let Outcome::Read {
                 label, confidence, ..
@@ -126,6 +133,10 @@ impl Report {
                 }
             };
             tally.all26.count(right);
+            letters
+                .entry(picture.label.to_string())
+                .or_default()
+                .count(right);
             if !MOVING.contains(&&*picture.label) {
                 tally.static24.count(right);
             }
@@ -149,6 +160,7 @@ impl Report {
             signers,
             confusions,
             calibration,
+            letters,
         }
     }
 
@@ -195,6 +207,12 @@ impl Report {
                 "expected calibration error: {error:.3} (how far confidence and accuracy are apart)"
             );
         }
+        if !self.letters.is_empty() {
+            text += "\nletters, worst first:\n";
+        }
+        for row in self.letters_worst_first().chunks(LETTERS_A_ROW) {
+            let _ = writeln!(text, "{}", row.join("  "));
+        }
         if !self.confusions.is_empty() {
             let most = self.confusions.iter().take(SHOWN_CONFUSIONS);
             let most: Vec<String> = most
@@ -203,6 +221,19 @@ impl Report {
             let _ = writeln!(text, "most often misread: {}", most.join(", "));
         }
         text
+    }
+
+    /// Each label's share of pictures that are read right, and how many there are.
+    fn letters_worst_first(&self) -> Vec<String> {
+        let mut letters: Vec<_> = self.letters.iter().collect();
+        letters.sort_by(|(_, a), (_, b)| {
+            let [a, b] = [a, b].map(|share| share.value().unwrap_or_default());
+            a.total_cmp(&b)
+        });
+        let cell = |(label, share): &(&String, &Share)| {
+            format!("{label} {:>7} of {:<3}", percent(share.value()), share.all)
+        };
+        letters.iter().map(cell).collect()
     }
 }
 
@@ -293,6 +324,23 @@ mod tests {
         assert_eq!(report.false_letters, Some(0.25));
         assert_eq!(report.signers["ann"].frames, 5);
         assert_eq!(report.signers["ann"].no_hand, 0);
+    }
+
+    #[test]
+    fn people_see_each_letter_the_worst_first() {
+        let table = report(&[
+            ("ann", "A", Some(("A", true))),
+            ("ann", "B", Some(("A", true))),
+            ("bob", "B", Some(("B", true))),
+            ("bob", "C", None),
+            ("bob", "nothing", None),
+        ])
+        .table();
+        let expected = "C   0.0 % of 1    B  50.0 % of 2    A 100.0 % of 1";
+        assert!(
+            table.lines().any(|line| line.trim_end() == expected),
+            "{table}"
+        );
     }
 
     #[test]
