@@ -237,8 +237,7 @@ impl<M: Module> Trainer<M> {
     pub fn resume(mut self, path: &Path) -> Result<Self> {
         let path = &newest(path);
         let read = || -> Result<(Progress, Vec<Vec<f32>>)> {
-            let progress = open_bounded(&path.join(PROGRESS), MOST_PROGRESS)?;
-            let progress = serde_json::from_reader(BufReader::new(progress))?;
+            let progress = read_progress(path)?;
             Ok((progress, read_average(path, &self.averaged)?))
         };
         let tried = || format!("cannot resume from the checkpoint {}", path.display());
@@ -288,10 +287,15 @@ pub fn fill_average<M: Module>(net: M, path: &Path) -> Result<M> {
 /// # Errors
 /// When there is no checkpoint, or it is damaged.
 pub fn read_note(path: &Path) -> Result<String> {
-    let path = newest(path).join(PROGRESS);
-    let read = || -> Result<Progress> { Ok(serde_json::from_slice(&fs::read(&path)?)?) };
-    let progress = read().with_context(|| format!("cannot read {}", path.display()))?;
+    let path = newest(path);
+    let progress = read_progress(&path)
+        .with_context(|| format!("cannot read {}", path.join(PROGRESS).display()))?;
     Ok(progress.note)
+}
+
+fn read_progress(path: &Path) -> Result<Progress> {
+    let file = open_bounded(&path.join(PROGRESS), MOST_PROGRESS)?;
+    Ok(serde_json::from_reader(BufReader::new(file))?)
 }
 
 /// The averaged weights in a checkpoint of a network whose parameters are as long as those of `like`.

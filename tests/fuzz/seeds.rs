@@ -269,6 +269,7 @@ fn checkpoints(corpus: &Corpus, folder: &Path) -> Result<()> {
         },
         weight_decay: 0.01,
         average: 0.9,
+        keep: 0.0,
     };
     let path = folder.join("checkpoint");
     Trainer::new(net, backbone, options).save(&path)?;

@@ -393,3 +393,55 @@ fn a_table_of_too_many_rows_or_bytes_is_refused() {
     let told = error(open(folder.path()));
     assert!(told.contains("MiB") && told.contains("hands.csv"), "{told}");
 }
+
+#[test]
+fn a_table_without_validation_pictures_keeps_the_last_of_each_sequence() {
+    let rows = [
+        "a/0.png,ann,train,A,A,,,,",
+        "a/1.png,ann,train,A,A,,,,",
+        "a/2.png,ann,train,B,B,,,,",
+        "a/3.png,ann,train,A,A,,,,",
+        "a/4.png,bob,train,A,A,,,,",
+        "a/5.png,ann,train,A,A,,,,",
+        "a/6.png,bob,train,A,A,,,,",
+    ];
+    let data = table(HEAD, &rows);
+    let held = |share| {
+        let source = DataSource {
+            val_fraction: share,
+            ..source(data.path())
+        };
+        Dataset::open(&source).map(|dataset| dataset.of_split(Split::Val))
+    };
+    // Each of a signer's classes is a sequence of its own; one picture is no sequence.
+    assert_eq!(held(None).unwrap(), [5, 6]);
+    assert_eq!(held(Some(0.5)).unwrap(), [3, 5, 6]);
+    assert!(format!("{:#}", held(Some(1.5)).unwrap_err()).contains("--val-fraction"));
+    let split = table(HEAD, &ROWS);
+    let source = DataSource {
+        val_fraction: Some(0.5),
+        ..source(split.path())
+    };
+    let error = error(Dataset::open(&source));
+    assert!(error.contains("--val-fraction"), "{error}");
+}
+
+#[test]
+fn known_classes_need_no_pictures_and_stand_among_the_others() {
+    let data = table(HEAD, &ROWS[..2]);
+    let source = DataSource {
+        known: ["nothing", "C", "A", "0"].map(String::from).to_vec(),
+        ..source(data.path())
+    };
+    let source = DataSource {
+        exclude: vec!["bob".parse().unwrap()],
+        ..source
+    };
+    let text = fs::read_to_string(data.path().join("hands.csv")).unwrap();
+    draw(&data.path().join("v.png"));
+    let text = format!("{text}v.png,eve,dev,A,A,,,,\n");
+    fs::write(data.path().join("hands.csv"), text).unwrap();
+    let dataset = Dataset::open(&source).unwrap();
+    assert_eq!(dataset.labels, ["0", "A", "C", "nothing"]);
+    assert_eq!(dataset.samples[0].class, 1);
+}

@@ -42,6 +42,7 @@ fn trainer() -> Trainer<Net> {
         },
         weight_decay: 0.01,
         average: 0.9,
+        keep: 0.0,
     };
     Trainer::new(net, backbone, options)
 }

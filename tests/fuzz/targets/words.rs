@@ -32,7 +32,7 @@ fuzz_target!(|text: &str| {
     #[cfg(feature = "train")]
     {
         if let Ok(letters) = train::Letters::try_parse_from(words()) {
-            let _ = letters.args.resolve();
+            let _ = letters.args.resolve(None);
         }
         let _ = train::Hand::try_parse_from(words());
     }
