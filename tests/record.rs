@@ -289,7 +289,7 @@ fn a_full_disk_leaves_what_was_recorded_until_then() {
     }
     for name in ["full.mp4", "full.gif"] {
         let path = scene.path(name);
-        let command = "trap '' XFSZ; ulimit -f 1000; exec \"$0\" \"$@\"";
+        let command = "trap '' XFSZ; ulimit -f 4000; exec \"$0\" \"$@\"";
         let mut limited = Command::new("sh");
         limited
             .args(["-c", command])

@@ -25,7 +25,6 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::frame::{Frame, Rect};
 use crate::inputs::{ReaderArgs, SourceArgs};
 use crate::live::{Guide, Live, Reader};
-use crate::model::NOTHING;
 use crate::recognize::{Reading, Recognizer};
 use crate::sink::window::Window;
 use crate::source::{DEFAULT_FPS, Pace};
@@ -114,14 +113,16 @@ fn summary(takes: &Takes) -> String {
     let of_each: Vec<_> = (counts.iter())
         .map(|(label, count)| format!("{label} {}", count.pictures))
         .collect();
-    let once = counts
+    let once: Vec<_> = counts
         .iter()
-        .filter(|(label, count)| count.takes < 2 && &***label != NOTHING)
-        .count();
-    let advice = match once {
-        0 => String::new(),
-        once => format!(
-            "{once} labels have one take only; the second take of each is held back to judge by.\n"
+        .filter(|(_, count)| count.takes < 2)
+        .map(|(label, _)| label.to_string())
+        .collect();
+    let advice = match once.is_empty() {
+        true => String::new(),
+        false => format!(
+            "One take only: {}. The second take of each is held back, to measure by.\n",
+            once.join(" ")
         ),
     };
     format!(

@@ -353,7 +353,7 @@ fn training_and_evaluation_read_what_was_collected() {
         model: None,
     });
     let report: serde_json::Value = serde_json::from_str(&report.unwrap()).unwrap();
-    assert_eq!(report["signers"]["ada"]["frames"], 6, "{report}");
+    assert_eq!(report["signers"]["ada"]["frames"], 9, "{report}");
 }
 
 /// Frames for ever, each with the hand in the same place.

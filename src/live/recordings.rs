@@ -89,7 +89,7 @@ impl Recordings {
         Some(match (self.on_key.as_mut()?)(width, height) {
             Ok(file) => {
                 let recording = Running::new(file, since);
-                let said = format!("recording {} · r stops", recording.name);
+                let said = format!("recording {}, r stops it", recording.name);
                 self.running = Some(recording);
                 said
             }

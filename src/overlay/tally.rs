@@ -52,28 +52,33 @@ impl Painter<'_, '_> {
         let row = (style.size * 1.5).round();
         let margin = self.px(12.0);
         let pad = self.px(9.0);
-        let gap = style.size * 0.5;
-        let mut name = 0.0_f32;
-        for (label, _) in tally.counts {
-            name = name.max(self.text.width(style, label));
-        }
+        let (gap, between) = (style.size * 0.5, style.size * 1.3);
         let number = self.text.width(style, "000");
-        let cell = name + gap + number + 1.4 * style.size;
+        let cell = self.text.width(style, "W") + gap + number + between;
         // The recording light lies to the right.
         let widest = self.canvas.width as f32 * 0.8 - (2 * pad) as f32;
-        let fitting = (widest / cell) as usize;
-        let columns = fitting.clamp(1, COLUMNS).min(tally.counts.len().max(1));
-        let rows = tally.counts.len().div_ceil(columns);
-        let place = self.fitting_end(tally.place, style, widest);
+        let columns = ((widest / cell) as usize).clamp(1, COLUMNS);
+        // Words take several cells, so that letters stand in columns whatever is among them.
+        let cells = |painter: &Self, label: &str| {
+            let width = painter.text.width(style, label) + gap + number + between;
+            ((width / cell).ceil() as usize).clamp(1, columns)
+        };
+        let (mut lines, mut used) = (1, 0);
+        for (label, _) in tally.counts {
+            let wide = cells(self, label);
+            if used + wide > columns {
+                (lines, used) = (lines + 1, 0);
+            }
+            used += wide;
+        }
+        let table = cell * columns as f32 - between;
+        let place = self.fitting_end(tally.place, style, table);
         let cut = place.len() < tally.place.len();
-        let ellipsis = if cut { "…" } else { "" };
-        let table = cell * columns as f32 - 1.4 * style.size;
-        let width = table.max(self.text.width(style, ellipsis) + self.text.width(style, place));
         let area = Area::new(
             margin,
             margin,
-            width.ceil() as i32 + 2 * pad,
-            (row * (rows + 1) as f32) as i32 + 2 * pad - (row * 0.3) as i32,
+            table.ceil() as i32 + 2 * pad,
+            (row * (lines + 1) as f32) as i32 + 2 * pad - (row * 0.3) as i32,
         );
         if area.bottom() + margin / 2 > bottom {
             return;
@@ -81,22 +86,28 @@ impl Painter<'_, '_> {
         self.panel(area, PANEL);
         let left = (area.x + pad) as f32;
         let middle = |at: usize| area.y as f32 + pad as f32 + row * (at as f32 + 0.35);
-        for (at, (label, count)) in tally.counts.iter().enumerate() {
-            let x = left + cell * (at % columns) as f32;
-            let y = middle(at / columns);
-            let chosen = **label == *tally.label;
-            let ink = match (chosen, count) {
+        let (mut line, mut used) = (0, 0);
+        for (label, count) in tally.counts {
+            let wide = cells(self, label);
+            if used + wide > columns {
+                (line, used) = (line + 1, 0);
+            }
+            let ink = match (**label == *tally.label, count) {
                 (true, _) => ACCENT,
                 (false, 0) => DIM,
                 (false, _) => WHITE,
             };
-            self.write(x, y, style, ink, label);
-            self.with_line(format_args!("{count}"), |painter, line| {
-                painter.write_right(x + name + gap + number, y, style, ink, line);
+            let x = left + cell * used as f32;
+            used += wide;
+            let right = left + cell * used as f32 - between;
+            self.write(x, middle(line), style, ink, label);
+            self.with_line(format_args!("{count}"), |painter, text| {
+                painter.write_right(right, middle(line), style, ink, text);
             });
         }
-        let x = self.write(left, middle(rows), style, DIM, ellipsis);
-        self.write(x, middle(rows), style, DIM, place);
+        let ellipsis = if cut { "…" } else { "" };
+        let x = self.write(left, middle(lines), style, DIM, ellipsis);
+        self.write(x, middle(lines), style, DIM, place);
     }
 
     /// The longest end of a line that fits into `room` pixels behind an ellipsis, or all of it.

@@ -1,8 +1,8 @@
 //! Small clips for web pages: GIF, scaled down, at a dozen pictures a second.
 //!
 //! After the first picture only what changed is written: the rectangle around it, and within that
-//! rectangle unchanged pixels are transparent. What counts is the difference from what the clip
-//! shows so far, so that slow changes are not lost. On disk the clip is complete after each
+//! rectangle unchanged pixels are transparent. What counts is the difference from the pixel that
+//! was written last, so that slow changes are not lost. On disk the clip is complete after each
 //! picture: the next one takes the place of the trailer.
 
 use std::collections::HashMap;
@@ -25,9 +25,13 @@ const LARGEST: f64 = 480.0;
 /// Pictures that follow sooner are left out: of 30 a second every other one is shown.
 const STEP: Duration = Duration::from_millis(60);
 
-/// A pixel has changed when one of its channels differs by more than this from what is shown:
-/// more than a camera's noise, less than the eye follows.
+/// Something has changed where one of a pixel's channels differs by more than this from what
+/// was written: more than a camera's noise, less than the eye follows.
 const TOLERANCE: u8 = 12;
+
+/// Around what has changed, pixels are replaced that differ by more than this, so that nothing is
+/// left behind where something moved.
+const FINE: u8 = 5;
 
 /// Colours of a picture; one more index stands for what did not change.
 const COLOURS: usize = 255;
@@ -48,8 +52,8 @@ pub(super) struct Gif {
     /// Bytes of the file without its trailer.
     length: u64,
     scaler: Scaler,
-    /// What the clip shows: three bytes a pixel. Empty before the first picture.
-    shown: Vec<[u8; 3]>,
+    /// Each pixel as it was when it was written last. Empty before the first picture.
+    written: Vec<[u8; 3]>,
     /// When the newest picture came.
     last: Option<Duration>,
     /// Where the delay of the newest written picture stands in the file, and when it is shown,
@@ -67,7 +71,7 @@ impl Gif {
             file,
             length: 0,
             scaler: Scaler::new(width, height),
-            shown: Vec::new(),
+            written: Vec::new(),
             last: None,
             delay: None,
             palette: Palette::default(),
@@ -107,28 +111,27 @@ impl Gif {
     /// Writes `area` of `pixels`, shown from `moment` on.
     fn write(&mut self, pixels: &[[u8; 3]], area: Area, moment: u64) -> Result<()> {
         let Scaler { width, height, .. } = self.scaler;
-        let first = self.shown.is_empty();
+        let first = self.written.is_empty();
         if first {
             // Differs from every colour: all of the first picture is new.
-            self.shown.resize(pixels.len(), [0; 3]);
+            self.written.resize(pixels.len(), [0; 3]);
         }
-        let changed = |shown: [u8; 3], pixel| first || differs(shown, pixel);
+        let changed = |before: [u8; 3], pixel| first || differs(before, pixel, FINE);
         let within = || {
             (area.top..area.bottom)
                 .flat_map(move |y| (area.left..area.right).map(move |x| y * width + x))
         };
         self.palette.choose(
             within()
-                .filter(|&at| changed(self.shown[at], pixels[at]))
+                .filter(|&at| changed(self.written[at], pixels[at]))
                 .map(|at| pixels[at]),
         );
         self.indices.clear();
         let clear = self.palette.clear();
         for at in within() {
-            let index = if changed(self.shown[at], pixels[at]) {
-                let index = self.palette.index(pixels[at]);
-                self.shown[at] = self.palette.colour(index);
-                index
+            let index = if changed(self.written[at], pixels[at]) {
+                self.written[at] = pixels[at];
+                self.palette.index(pixels[at])
             } else {
                 clear
             };
@@ -168,14 +171,14 @@ impl Format for Gif {
         self.last = Some(time);
         let mut pixels = self.scaler.scale(&picture.bgr0)?;
         let Scaler { width, height, .. } = self.scaler;
-        let area = match self.shown.is_empty() {
+        let area = match self.written.is_empty() {
             true => Some(Area {
                 left: 0,
                 top: 0,
                 right: width,
                 bottom: height,
             }),
-            false => Area::of_changes(&self.shown, &pixels, width),
+            false => Area::of_changes(&self.written, &pixels, width),
         };
         // Where nothing changed, the picture before is shown for longer.
         if let Some(area) = area {
@@ -207,8 +210,8 @@ fn hundredths(time: Duration) -> u64 {
     u64::try_from((time.as_millis() + 5) / 10).unwrap_or(u64::MAX)
 }
 
-fn differs(a: [u8; 3], b: [u8; 3]) -> bool {
-    a.iter().zip(b).any(|(a, b)| a.abs_diff(b) > TOLERANCE)
+fn differs(a: [u8; 3], b: [u8; 3], tolerance: u8) -> bool {
+    a.iter().zip(b).any(|(a, b)| a.abs_diff(b) > tolerance)
 }
 
 /// A rectangle of pixels, its right and lower edge excluded.
@@ -226,7 +229,7 @@ impl Area {
         let mut area: Option<Area> = None;
         let rows = before.chunks_exact(width).zip(after.chunks_exact(width));
         for (y, (before, after)) in rows.enumerate() {
-            let is_new = |x: &usize| differs(before[*x], after[*x]);
+            let is_new = |x: &usize| differs(before[*x], after[*x], TOLERANCE);
             let Some(left) = (0..width).find(is_new) else {
                 continue;
             };
@@ -348,14 +351,6 @@ impl Palette {
             let nearest = self.quantiser.as_ref();
             nearest.map_or(0, |quantiser| quantiser.index_of(&[r, g, b, 255]) as u8)
         })
-    }
-
-    /// The colour with this index.
-    fn colour(&self, index: u8) -> [u8; 3] {
-        self.colours
-            .get(usize::from(index))
-            .copied()
-            .unwrap_or_default()
     }
 
     /// The index that stands for no colour.
