@@ -54,6 +54,7 @@ fn screen(c: &mut Criterion) {
                     hint: Some("h  keys    q  quit"),
                     message: None,
                     recording: Some(Duration::from_secs(12)),
+                    tally: None,
                 };
                 overlay.draw(&mut canvas, &scene);
             });

@@ -92,6 +92,7 @@ fn main() -> Result<()> {
             "The camera was unplugged. Plug it in again and signing goes on, or press q to quit.",
         ),
         recording: (state != State::Guide).then_some(Duration::from_secs(72)),
+        tally: None,
     };
     let mut pixels = vec![0; width * height];
     let mut canvas = Canvas {

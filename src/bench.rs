@@ -70,7 +70,7 @@ pub fn bench(args: &BenchArgs, interrupted: Arc<AtomicBool>) -> Result<String> {
     let view = View {
         screen: Some(Box::new(|_, _| Ok(Box::new(NullScreen)))),
         mirror: true,
-        record: None,
+        ..View::default()
     };
     live.run(view, None)?;
     let report = stats.report(setup);

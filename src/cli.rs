@@ -15,6 +15,8 @@ use crate::eval::{EvalArgs, eval};
 #[cfg(all(feature = "camera", feature = "window"))]
 use crate::latency::{LatencyArgs, latency};
 use crate::predict::{PredictArgs, predict};
+#[cfg(feature = "record")]
+use crate::render::{RenderArgs, render};
 use crate::watch::{WatchArgs, interruption, watch};
 
 /// Names the American Sign Language fingerspelling letters that somebody signs before a camera.
@@ -42,6 +44,9 @@ pub enum Command {
     Predict(PredictArgs),
     /// Measure how many letters of a labelled folder are read right, signer by signer.
     Eval(EvalArgs),
+    /// Put the letters on an existing video, every frame, as fast as it goes.
+    #[cfg(feature = "record")]
+    Render(RenderArgs),
     /// Measure what each stage takes: percentiles, rates and losses, without a window.
     Bench(BenchArgs),
     /// Measure from glass to glass: the window blinks, and the camera watches it.
@@ -61,6 +66,8 @@ impl Cli {
             Some(Command::Cameras(args)) => print(&cameras(&args)?),
             Some(Command::Predict(args)) => print(&predict(&args)?),
             Some(Command::Eval(args)) => print(&eval(&args)?),
+            #[cfg(feature = "record")]
+            Some(Command::Render(args)) => render(&args, &*interruption()?),
             Some(Command::Bench(args)) => print(&bench(&args, interruption()?)?),
             #[cfg(all(feature = "camera", feature = "window"))]
             Some(Command::Latency(args)) => print(&latency(&args, &*interruption()?)?),

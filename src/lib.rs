@@ -23,6 +23,7 @@
 //! - [`live`]: the threads, wired together.
 //! - [`files`]: files written whole or not at all.
 //! - [`predict`], [`eval`]: the commands that read picture files.
+//! - `render` (feature `record`): the overlay on an existing video.
 //! - [`watch`], [`mod@bench`]: the commands that watch a source; [`inputs`]: the options they share.
 //! - `latency` (features `camera` and `window`): from the screen through the camera to the program.
 //! - [`cli`]: the command line.
@@ -51,6 +52,8 @@ pub mod overlay;
 pub mod picture;
 pub mod predict;
 pub mod recognize;
+#[cfg(feature = "record")]
+pub mod render;
 pub mod sink;
 pub mod source;
 pub mod stats;

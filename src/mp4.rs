@@ -16,7 +16,7 @@ use anyhow::{Result, ensure};
 const TIMESCALE: u32 = 90_000;
 
 /// A fragment is written when it spans this long, which is what a killed process can lose.
-const FRAGMENT: Duration = Duration::from_millis(250);
+const FRAGMENT: Duration = Duration::from_millis(150);
 
 /// Duration of a sample whose successor is not known and which has no predecessor.
 const FIRST_DURATION: u64 = TIMESCALE as u64 / 30;
@@ -134,7 +134,12 @@ impl<W: Write> Writer<W> {
         self.out.flush()
     }
 
-    /// Bytes written so far.
+    /// What is written to.
+    pub fn get_ref(&self) -> &W {
+        &self.out
+    }
+
+    /// Bytes of the head and of the complete fragments written so far.
     pub fn written(&self) -> u64 {
         self.written
     }

@@ -1,11 +1,11 @@
 //! `signcam` without a command: watches a source live.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::frame::{Frame, Rect};
@@ -14,6 +14,12 @@ use crate::inputs::{ReaderArgs, SourceArgs};
 use crate::live::StartRecording;
 use crate::live::{Guide, Live, OpenScreen, View};
 use crate::recognize::Reading;
+#[cfg(feature = "record")]
+use crate::sink::record::{Hurry, Recorder, dated};
+#[cfg(feature = "record")]
+use crate::sink::screen::Recording;
+#[cfg(feature = "window")]
+use crate::sink::{screen::Action, window::Window};
 use crate::source::{DEFAULT_FPS, Origin, Pace};
 use crate::stats::Stats;
 use crate::stats::file::{StatsFile, write_plot};
@@ -28,10 +34,9 @@ pub struct WatchArgs {
     /// Open no window: print each reading as a line of JSON
     #[arg(long)]
     pub headless: bool,
-    /// Record what the window shows, or would show, to this MP4 file
     #[cfg(feature = "record")]
-    #[arg(long, value_name = "OUT.mp4")]
-    pub record: Option<PathBuf>,
+    #[command(flatten)]
+    record: RecordArgs,
     /// At the end, write times per stage, rates and losses to this file, and as a table to stderr
     #[arg(long, value_name = "FILE.json|FILE.csv")]
     pub stats: Option<StatsFile>,
@@ -41,6 +46,27 @@ pub struct WatchArgs {
     /// Show the picture as the camera sees it, not as a mirror would
     #[arg(long)]
     pub no_mirror: bool,
+}
+
+/// What is recorded.
+#[cfg(feature = "record")]
+#[derive(Debug, Args)]
+struct RecordArgs {
+    /// Record what the window shows, or would show, to this file: a video, or a small clip for a
+    /// web page. In the window, the key r starts and stops recordings at any time
+    #[arg(long, value_name = "OUT.mp4|OUT.gif")]
+    record: Option<PathBuf>,
+    /// The folder for recordings that the key r starts; each has its date in its name
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = ".",
+        conflicts_with = "headless"
+    )]
+    record_to: PathBuf,
+    /// Record the picture as the camera sees it, not mirrored and with nothing drawn over it
+    #[arg(long)]
+    record_clean: bool,
 }
 
 /// Watches until the source ends, the person before the screen quits, or a signal comes.
@@ -73,10 +99,7 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
     let view = View {
         screen: (!args.headless).then(|| screen(format!("signcam: {origin}"))),
         mirror: !args.no_mirror,
-        #[cfg(feature = "record")]
-        record: args.record.clone().map(record),
-        #[cfg(not(feature = "record"))]
-        record: None,
+        ..args.recordings()?
     };
     let lines = args
         .headless
@@ -98,7 +121,8 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
 #[cfg(feature = "window")]
 fn screen(title: String) -> OpenScreen {
     Box::new(move |width, height| {
-        let window = crate::sink::window::Window::open(&title, width, height)?;
+        let window = Window::open(&title, width, height, Action::of)
+            .context("without a display, --headless prints readings instead")?;
         Ok(Box::new(window))
     })
 }
@@ -108,12 +132,38 @@ fn screen(_: String) -> OpenScreen {
     Box::new(|_, _| anyhow::bail!("this build of signcam opens no window: use --headless"))
 }
 
-#[cfg(feature = "record")]
-fn record(path: PathBuf) -> StartRecording {
-    Box::new(move |width, height| {
-        let recorder = crate::sink::record::Recorder::start(&path, width, height)?;
-        Ok(Box::new(recorder))
-    })
+impl WatchArgs {
+    /// The recordings that are asked for and those that a key may ask for.
+    ///
+    /// # Errors
+    /// When the folder for recordings is none.
+    #[cfg(feature = "record")]
+    fn recordings(&self) -> Result<View> {
+        let folder = self.record.record_to.clone();
+        ensure!(
+            folder.is_dir(),
+            "cannot record to {}: there is no such folder; make it, or give another with --record-to",
+            folder.display()
+        );
+        let start = |path: &Path, (width, height)| -> Result<Box<dyn Recording>> {
+            Ok(Box::new(Recorder::start(path, width, height, Hurry::Live)?))
+        };
+        let on_key = move |width, height| start(&dated(&folder), (width, height));
+        let first = self.record.record.clone().map(|path| -> StartRecording {
+            Box::new(move |width, height| start(&path, (width, height)))
+        });
+        Ok(View {
+            record: first,
+            record_on_key: Some(Box::new(on_key)),
+            record_clean: self.record.record_clean,
+            ..View::default()
+        })
+    }
+
+    #[cfg(not(feature = "record"))]
+    fn recordings(&self) -> Result<View> {
+        Ok(View::default())
+    }
 }
 
 /// A flag that Ctrl-C and the signals to terminate set; asked a second time, they end at once.

@@ -65,7 +65,7 @@ pub fn latency(args: &LatencyArgs, interrupted: &AtomicBool) -> Result<String> {
     }
     let source = args.source.open(Pace::Max)?;
     let (width, height) = WINDOW;
-    let mut window = Window::open("signcam latency", width, height)?;
+    let mut window = Window::open("signcam latency", width, height, Action::of)?;
     eprintln!("{HOW}");
     let start = Instant::now();
     let stop = Arc::new(AtomicBool::new(false));

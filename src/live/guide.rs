@@ -2,7 +2,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::frame::Rect;
+use crate::frame::{Frame, Rect};
+
+/// How far a key press moves the box, as a share of the picture.
+const STEP: f32 = 0.02;
+
+/// How much a key press enlarges the box.
+const GROWTH: f32 = 1.06;
 
 /// Smallest and largest side, as shares of the picture's shorter side.
 const SIDES: (f32, f32) = (0.15, 1.0);
@@ -87,6 +93,19 @@ impl SharedGuide {
     /// The box as it is now.
     pub fn get(&self) -> Guide {
         *self.lock()
+    }
+
+    /// Moves it by key presses, as the person before the screen sees it: in the picture of `frame`,
+    /// mirrored or not.
+    pub fn step(&self, right: f32, down: f32, mirror: bool, frame: &Frame) {
+        let right = if mirror { -right } else { right };
+        let (dx, dy) = (right * STEP, down * STEP);
+        self.change(|guide| guide.shift(dx, dy, frame.width, frame.height));
+    }
+
+    /// Makes it larger by key presses, or smaller where `steps` is below 0.
+    pub fn grow(&self, steps: f32) {
+        self.change(|guide| guide.scale(GROWTH.powf(steps)));
     }
 
     /// Changes it.

@@ -10,6 +10,7 @@
 
 mod guide;
 mod pipeline;
+mod recordings;
 #[cfg(test)]
 mod tests;
 mod viewer;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::frame::Frame;
 use crate::mailbox::Empty;
 use crate::sink::lines;
 use crate::source::Source;
@@ -28,10 +30,11 @@ use crate::stats::{Stage, Stats};
 
 pub use guide::{Guide, SharedGuide};
 pub use pipeline::Reader;
-pub use viewer::{OpenScreen, StartRecording, View};
+pub use recordings::StartRecording;
+pub use viewer::{NewestReading, OpenScreen, View, canvas_size};
 
 use pipeline::{Parts, Pipeline, ReadingSink};
-use viewer::{NewestReading, Viewer};
+use viewer::Viewer;
 
 /// How long the main thread waits for a frame before it looks after the window.
 const FRAME_WAIT: Duration = Duration::from_millis(10);
@@ -62,13 +65,31 @@ impl Live {
     /// When the source or the reader fails, there is no screen, or `lines` or a recording cannot
     /// be written.
     pub fn run(self, view: View, lines: Option<Box<dyn Write + Send>>) -> Result<()> {
+        let show = view.screen.is_some() || view.record.is_some();
+        let mut viewer = Viewer::new(view, self.stats.clone())?;
+        let result = self.drive(&mut viewer, lines, show);
+        result.and(viewer.finish())
+    }
+
+    /// As [`Live::run`] does, with another front than the window that watches.
+    ///
+    /// # Errors
+    /// When the source, the reader or the front fails.
+    pub fn run_before(self, front: &mut dyn Front) -> Result<()> {
+        self.drive(front, None, true)
+    }
+
+    fn drive(
+        self,
+        front: &mut dyn Front,
+        lines: Option<Box<dyn Write + Send>>,
+        show: bool,
+    ) -> Result<()> {
         let readings = NewestReading::default();
         let guide = SharedGuide::new(self.guide.unwrap_or_default());
-        let shown_guide = self.guide.map(|_| guide.clone());
+        front.begin(self.guide.map(|_| guide.clone()), readings.clone());
         let interrupted = Arc::clone(&self.interrupted);
-        let sink = reading_sink(readings.clone(), lines, self.stats.clone());
-        let show = view.screen.is_some() || view.record.is_some();
-        let mut viewer = Viewer::new(view, shown_guide, readings, self.stats.clone())?;
+        let sink = reading_sink(readings, lines, self.stats.clone());
         let mut pipeline = Pipeline::start(Parts {
             source: self.source,
             reader: self.reader,
@@ -78,16 +99,38 @@ impl Live {
             show,
             stats: self.stats,
         })?;
-        let result = follow(&mut pipeline, &mut viewer, &interrupted);
+        let result = follow(&mut pipeline, front, &interrupted);
         // The first error explains more than one while ending.
-        let result = result.and(pipeline.stop());
-        let recorded = viewer.finish();
-        result?;
-        if let Some(recorded) = recorded? {
-            eprintln!("{recorded}");
-        }
-        Ok(())
+        result.and(pipeline.stop())
     }
+}
+
+/// What stands before the person: it shows frames and answers keys, on the main thread.
+pub trait Front {
+    /// Before the first frame: the box that the hand is put into, where there is one, and where
+    /// readings come.
+    fn begin(&mut self, guide: Option<SharedGuide>, readings: NewestReading);
+
+    /// Shows a new frame.
+    ///
+    /// # Errors
+    /// When that is not possible any more.
+    fn show(&mut self, frame: Arc<Frame>) -> Result<()>;
+
+    /// Looks after the screen while there is no new frame; `trouble` says why.
+    ///
+    /// # Errors
+    /// When that is not possible any more.
+    fn idle(&mut self, trouble: Option<String>) -> Result<()>;
+
+    /// Does what the keys said; `false` when that was to quit.
+    ///
+    /// # Errors
+    /// When what was asked for ends the program.
+    fn answer_keys(&mut self) -> Result<bool>;
+
+    /// Whether a still picture is on a screen, for somebody to look at.
+    fn shows_still(&self) -> bool;
 }
 
 /// What becomes of a reading.
@@ -108,25 +151,25 @@ fn reading_sink(
 }
 
 /// The main thread's part: shows frames, answers keys, and notices the end.
-fn follow(pipeline: &mut Pipeline, viewer: &mut Viewer, interrupted: &AtomicBool) -> Result<()> {
+fn follow(pipeline: &mut Pipeline, front: &mut dyn Front, interrupted: &AtomicBool) -> Result<()> {
     while !interrupted.load(Ordering::Acquire) {
         match pipeline.frame(FRAME_WAIT) {
-            Ok(frame) => viewer.show(frame)?,
-            Err(Empty::Timeout) => viewer.idle(pipeline.trouble())?,
+            Ok(frame) => front.show(frame)?,
+            Err(Empty::Timeout) => front.idle(pipeline.trouble())?,
             Err(Empty::Closed) => {
                 // What is left to wait for is the last reading, or the reason of the end.
                 let ended = pipeline.has_ended(FRAME_WAIT)?;
-                if ended && !viewer.shows_still() {
+                if ended && !front.shows_still() {
                     break;
                 }
                 if ended {
                     std::thread::sleep(FRAME_WAIT);
                 }
-                viewer.idle(None)?;
+                front.idle(None)?;
             }
         }
         pipeline.has_ended(Duration::ZERO)?;
-        if !viewer.answer_keys() {
+        if !front.answer_keys()? {
             break;
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
@@ -19,6 +20,9 @@ const FOR_EVER: Duration = Duration::from_secs(30);
 
 /// Media time from frame to frame.
 const FRAME_TIME: Duration = Duration::from_millis(40);
+
+/// Every pixel of every frame.
+const GROUND: u32 = 0x50_5050;
 
 enum Step {
     Frame,
@@ -72,6 +76,7 @@ impl Source for FakeSource {
                         Some(Step::Sized(width, height)) => frame.resize(width, height),
                         _ => frame.resize(64, 48),
                     }
+                    frame.pixels.fill(GROUND as u8);
                     frame.seq = self.seq;
                     frame.captured = Instant::now();
                     frame.time = FRAME_TIME * self.seq as u32;
@@ -145,7 +150,7 @@ fn on(screen: OpenScreen, mirror: bool) -> View {
     View {
         screen: Some(screen),
         mirror,
-        record: None,
+        ..View::default()
     }
 }
 
@@ -421,13 +426,20 @@ struct FakeRecording {
     times: Arc<Mutex<Vec<Duration>>>,
     /// How many pixels each picture had.
     pixels: Arc<Mutex<Vec<usize>>>,
+    /// The newest picture.
+    picture: Arc<Mutex<Vec<u32>>>,
+    finished: Arc<AtomicUsize>,
     breaks_after: Option<usize>,
-    completed: Arc<AtomicBool>,
 }
 
 impl Recording for FakeRecording {
+    fn path(&self) -> &Path {
+        Path::new("fake.mp4")
+    }
+
     fn push(&mut self, picture: &[u32], time: Duration) -> Result<()> {
         self.pixels.lock().unwrap().push(picture.len());
+        *self.picture.lock().unwrap() = picture.to_vec();
         let mut times = self.times.lock().unwrap();
         if self.breaks_after == Some(times.len()) {
             bail!("the disk is full");
@@ -441,7 +453,7 @@ impl Recording for FakeRecording {
     }
 
     fn finish(self: Box<Self>) -> Result<String> {
-        self.completed.store(true, Ordering::SeqCst);
+        self.finished.fetch_add(1, Ordering::SeqCst);
         Ok("recorded".into())
     }
 }
@@ -449,7 +461,7 @@ impl Recording for FakeRecording {
 fn recording(file: &FakeRecording) -> View {
     let file = file.clone();
     View {
-        record: Some(Box::new(move |_, _| Ok(Box::new(file)))),
+        record: Some(Box::new(move |_, _| Ok(Box::new(file.clone())))),
         ..View::default()
     }
 }
@@ -480,7 +492,7 @@ fn a_recording_is_completed_when_the_window_is_closed() {
     };
     let live = live(FakeSource::frames(10_000), quick_reader);
     live.run(view, None).unwrap();
-    assert!(file.completed.load(Ordering::SeqCst));
+    assert_eq!(file.finished.load(Ordering::SeqCst), 1);
     assert!(!file.times.lock().unwrap().is_empty());
 }
 
@@ -502,7 +514,7 @@ fn a_recording_is_completed_when_the_source_or_the_reader_fails() {
             ..live(FakeSource::new(steps), quick_reader)
         };
         live.run(recording(&file), None).unwrap_err();
-        assert!(file.completed.load(Ordering::SeqCst));
+        assert_eq!(file.finished.load(Ordering::SeqCst), 1);
     }
 }
 
@@ -524,6 +536,73 @@ fn a_recording_that_breaks_off_ends_nothing_else_and_is_an_error_at_the_end() {
     );
     assert_eq!(file.times.lock().unwrap().len(), 3);
     assert_eq!(stats.frames(), 10, "the rest was read");
+}
+
+#[test]
+fn a_key_starts_and_stops_recordings_at_any_time() {
+    let file = FakeRecording::default();
+    let seen = file.times.clone();
+    let mut presses = 0;
+    let (open, _) = screen(move |_| {
+        // Off once ten frames are in, and on again.
+        let recorded = seen.lock().unwrap().len();
+        if presses < 1 || presses == 1 && recorded >= 10 || presses == 2 {
+            presses += 1;
+            return vec![Action::ToggleRecording];
+        }
+        match recorded {
+            0..15 => Vec::new(),
+            _ => vec![Action::Quit],
+        }
+    });
+    let on_key = file.clone();
+    let view = View {
+        record_on_key: Some(Box::new(move |_, _| Ok(Box::new(on_key.clone())))),
+        ..on(open, true)
+    };
+    let live = live(FakeSource::frames(10_000), quick_reader);
+    live.run(view, None).unwrap();
+    let finished = file.finished.load(Ordering::SeqCst);
+    assert_eq!(
+        finished, 2,
+        "the one stopped, and the one that ran when the window closed"
+    );
+}
+
+#[test]
+fn what_cannot_be_recorded_on_a_key_press_ends_nothing() {
+    let (open, shown) = screen(|shown| match shown {
+        1 => vec![Action::ToggleRecording],
+        0..20 => Vec::new(),
+        _ => vec![Action::Quit],
+    });
+    let view = View {
+        record_on_key: Some(Box::new(|_, _| bail!("the disk is read-only"))),
+        ..on(open, true)
+    };
+    let live = live(FakeSource::frames(10_000), quick_reader);
+    live.run(view, None).unwrap();
+    assert!(shown.load(Ordering::SeqCst) >= 20);
+}
+
+#[test]
+fn a_clean_recording_shows_the_frame_alone_as_the_camera_sees_it() {
+    for clean in [true, false] {
+        let file = FakeRecording::default();
+        let live = Live {
+            keep_all: true,
+            ..live(FakeSource::frames(1), quick_reader)
+        };
+        let view = View {
+            record_clean: clean,
+            mirror: true,
+            ..recording(&file)
+        };
+        live.run(view, None).unwrap();
+        let pixels = file.picture.lock().unwrap();
+        let of_the_frame = pixels.iter().filter(|pixel| **pixel == GROUND).count();
+        assert_eq!(of_the_frame == pixels.len(), clean);
+    }
 }
 
 #[derive(Clone, Default)]

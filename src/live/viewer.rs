@@ -5,24 +5,23 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use super::Front;
 use super::guide::SharedGuide;
+use super::recordings::{Recordings, Shown, StartRecording};
 use crate::frame::Frame;
 use crate::overlay::{Canvas, Figures, Overlay, Scene};
 use crate::recognize::Reading;
-use crate::sink::screen::{Action, KEYS, Recording, Screen};
-use crate::stats::{Drop as Lost, Rate, Stage, Stats, Times};
-
-/// How far a key press moves the guide box, as a share of the picture.
-const GUIDE_STEP: f32 = 0.02;
-
-/// How much a key press enlarges the guide box.
-const GUIDE_GROWTH: f32 = 1.06;
+use crate::sink::screen::{Action, KEYS, Screen};
+use crate::stats::{Rate, Stage, Stats, Times};
 
 /// Figures on the screen change this often, so that they can be read.
 const FIGURES_EVERY: Duration = Duration::from_millis(250);
 
 /// Without a new frame for so long, readings and messages are shown on the last one.
 const REDRAW_AFTER: Duration = Duration::from_millis(100);
+
+/// For so long the screen shows what a key led to.
+const NOTICE_FOR: Duration = Duration::from_secs(4);
 
 /// Pictures lower than this are enlarged, so that text on them can be read.
 const LEAST_HEIGHT: f64 = 480.0;
@@ -33,18 +32,19 @@ const LARGEST: (f64, f64) = (1920.0, 1080.0);
 /// Opens a screen of the given width and height, in pixels.
 pub type OpenScreen = Box<dyn FnOnce(usize, usize) -> Result<Box<dyn Screen>>>;
 
-/// Starts a recording of pictures of the given width and height, in pixels.
-pub type StartRecording = Box<dyn FnOnce(usize, usize) -> Result<Box<dyn Recording>>>;
-
-/// Where frames with readings go; both are opened with the first frame, whose size they take.
+/// Where frames with readings go; all are opened with a frame, whose size they take.
 #[derive(Default)]
 pub struct View {
     /// The screen, if any.
     pub screen: Option<OpenScreen>,
     /// Whether left and right are swapped, as in a mirror.
     pub mirror: bool,
-    /// The recording, if any.
+    /// The recording that begins with the first frame, if any.
     pub record: Option<StartRecording>,
+    /// Starts the recordings that a key asks for; `None` where nothing can be recorded.
+    pub record_on_key: Option<StartRecording>,
+    /// Whether recordings hold the frames as the camera sees them, with nothing drawn over them.
+    pub record_clean: bool,
 }
 
 /// The newest reading, handed from the thread that reads to the one that shows.
@@ -70,9 +70,9 @@ pub struct Viewer {
     open: Option<OpenScreen>,
     screen: Option<Box<dyn Screen>>,
     start: Option<StartRecording>,
-    recording: Option<Running>,
-    /// What ended the recording early.
-    broken: Option<anyhow::Error>,
+    recordings: Recordings,
+    /// What a key led to, and since when the screen shows it.
+    notice: Option<(String, Instant)>,
     canvas: Vec<u32>,
     width: usize,
     height: usize,
@@ -92,12 +92,6 @@ pub struct Viewer {
     frames: u64,
 }
 
-/// A recording since the frame of media time `since`.
-struct Running {
-    file: Box<dyn Recording>,
-    since: Duration,
-}
-
 /// What is on the screen.
 struct Last {
     frame: Arc<Frame>,
@@ -109,23 +103,18 @@ struct Last {
 }
 
 impl Viewer {
-    /// A viewer of frames with the newest of `readings`.
+    /// A viewer that has not shown anything yet.
     ///
     /// # Errors
     /// When the overlay's fonts are damaged.
-    pub fn new(
-        view: View,
-        guide: Option<SharedGuide>,
-        readings: NewestReading,
-        stats: Stats,
-    ) -> Result<Viewer> {
+    pub fn new(view: View, stats: Stats) -> Result<Viewer> {
         Ok(Viewer {
             overlay: Overlay::new()?,
             open: view.screen,
             screen: None,
             start: view.record,
-            recording: None,
-            broken: None,
+            recordings: Recordings::new(view.record_on_key, view.record_clean, stats.clone()),
+            notice: None,
             canvas: Vec::new(),
             width: 0,
             height: 0,
@@ -133,8 +122,8 @@ impl Viewer {
             help: false,
             show_figures: true,
             show_stages: false,
-            guide,
-            readings,
+            guide: None,
+            readings: NewestReading::default(),
             stats,
             figures: Figures::default(),
             stages: Vec::new(),
@@ -157,8 +146,15 @@ impl Viewer {
         if self.canvas.is_empty() {
             self.open(&frame)?;
         }
-        self.draw(&frame, None)?;
-        self.record(frame.time);
+        let notice = self.notice();
+        self.draw(&frame, notice)?;
+        let broken = self.recordings.push(&Shown {
+            frame: &frame,
+            pixels: &self.canvas,
+            width: self.width,
+            height: self.height,
+        });
+        self.notify(broken);
         if self.screen.is_some() {
             let now = Instant::now();
             self.stats.count(Rate::Display, now);
@@ -173,10 +169,8 @@ impl Viewer {
         (self.width, self.height) = canvas_size(frame.width, frame.height);
         self.canvas = vec![0; self.width * self.height];
         if let Some(start) = self.start.take() {
-            self.recording = Some(Running {
-                file: start(self.width, self.height)?,
-                since: frame.time,
-            });
+            self.recordings
+                .begin(start, (self.width, self.height), frame.time)?;
         }
         if let Some(open) = self.open.take() {
             self.screen = Some(open(self.width, self.height)?);
@@ -184,33 +178,26 @@ impl Viewer {
         Ok(())
     }
 
-    /// A recording that breaks off, because the disk is full, say, ends nothing else for now.
-    fn record(&mut self, time: Duration) {
-        let Some(recording) = &mut self.recording else {
-            return;
-        };
-        let began = Instant::now();
-        if let Err(error) = recording.file.push(&self.canvas, time) {
-            tracing::error!("the recording has ended early: {error:#}");
-            self.broken = Some(error);
-            self.recording = None;
-            return;
+    /// Puts a line on the screen for a while.
+    fn notify(&mut self, line: Option<String>) {
+        if let Some(line) = line {
+            self.notice = Some((line, Instant::now()));
         }
-        self.stats.time(Stage::Record, began.elapsed());
-        let dropped = recording.file.dropped();
-        self.stats.set_dropped(Lost::Record, dropped);
     }
 
-    /// Completes the recording, if there is one, and says what it holds.
+    /// What a key led to, as long as the screen shows it.
+    fn notice(&mut self) -> Option<String> {
+        self.notice
+            .take_if(|(_, since)| since.elapsed() > NOTICE_FOR);
+        self.notice.as_ref().map(|(line, _)| line.clone())
+    }
+
+    /// Completes the recordings, if there are any.
     ///
     /// # Errors
-    /// When it has ended early, or its file cannot be completed.
-    pub fn finish(self) -> Result<Option<String>> {
-        if let Some(error) = self.broken {
-            return Err(error.context("the recording has ended early"));
-        }
-        let recording = self.recording.map(|recording| recording.file.finish());
-        recording.transpose()
+    /// When one has ended early, or its file cannot be completed.
+    pub fn finish(self) -> Result<()> {
+        self.recordings.finish()
     }
 
     /// Looks after the screen while there is no new frame: shows a message or a reading that came
@@ -219,13 +206,17 @@ impl Viewer {
     /// # Errors
     /// When the screen is gone.
     pub fn idle(&mut self, message: Option<String>) -> Result<()> {
+        let completed = self.recordings.look_after();
+        self.notify(completed);
+        let trouble = message.is_some();
+        let message = message.or_else(|| self.notice());
         let Some(last) = &self.last else {
             return Ok(());
         };
         let reading = self.readings.get().map(|reading| reading.seq);
         let changed = last.stale || last.message != message || last.reading_seq != reading;
         // While somebody waits for a camera, its figures go on.
-        let waits = message.is_some() && last.at.elapsed() >= FIGURES_EVERY;
+        let waits = trouble && last.at.elapsed() >= FIGURES_EVERY;
         if waits || changed && last.at.elapsed() >= REDRAW_AFTER {
             let frame = Arc::clone(&last.frame);
             self.draw(&frame, message)?;
@@ -248,10 +239,15 @@ impl Viewer {
                     self.show_stages = !self.show_stages;
                     self.refresh_stages();
                 }
-                Action::MoveGuide(right, down) => self.move_guide(right, down),
+                Action::ToggleRecording => self.toggle_recording(),
+                Action::MoveGuide(right, down) => {
+                    if let (Some(guide), Some(last)) = (&self.guide, &self.last) {
+                        guide.step(right, down, self.mirror, &last.frame);
+                    }
+                }
                 Action::ResizeGuide(steps) => {
                     if let Some(guide) = &self.guide {
-                        guide.change(|guide| guide.scale(GUIDE_GROWTH.powf(steps)));
+                        guide.grow(steps);
                     }
                 }
             }
@@ -262,14 +258,11 @@ impl Viewer {
         true
     }
 
-    /// Moves the guide box as the person before the screen sees it.
-    fn move_guide(&self, right: f32, down: f32) {
-        let (Some(last), Some(guide)) = (&self.last, &self.guide) else {
-            return;
-        };
-        let (width, height) = (last.frame.width, last.frame.height);
-        let right = if self.mirror { -right } else { right };
-        guide.change(|guide| guide.shift(right * GUIDE_STEP, down * GUIDE_STEP, width, height));
+    fn toggle_recording(&mut self) {
+        let since = self.last.as_ref().map(|last| last.frame.time);
+        let size = (self.width, self.height);
+        let said = self.recordings.toggle(size, since.unwrap_or_default());
+        self.notify(said);
     }
 
     fn draw(&mut self, frame: &Arc<Frame>, message: Option<String>) -> Result<()> {
@@ -288,14 +281,12 @@ impl Viewer {
             mirror: self.mirror,
             figures: self.show_figures.then_some(self.figures),
             stages: &self.stages,
-            keys: &KEYS,
+            keys: KEYS,
             help: self.help,
             hint: self.screen.is_some().then_some("h help · q quit"),
             message: message.as_deref(),
-            recording: self
-                .recording
-                .as_ref()
-                .map(|recording| frame.time.saturating_sub(recording.since)),
+            recording: self.recordings.elapsed(frame.time),
+            tally: None,
         };
         self.overlay.draw(&mut canvas, &scene);
         let drawn = Instant::now();
@@ -341,8 +332,31 @@ impl Viewer {
     }
 }
 
+impl Front for Viewer {
+    fn begin(&mut self, guide: Option<SharedGuide>, readings: NewestReading) {
+        self.guide = guide;
+        self.readings = readings;
+    }
+
+    fn show(&mut self, frame: Arc<Frame>) -> Result<()> {
+        Viewer::show(self, frame)
+    }
+
+    fn idle(&mut self, trouble: Option<String>) -> Result<()> {
+        Viewer::idle(self, trouble)
+    }
+
+    fn answer_keys(&mut self) -> Result<bool> {
+        Ok(Viewer::answer_keys(self))
+    }
+
+    fn shows_still(&self) -> bool {
+        Viewer::shows_still(self)
+    }
+}
+
 /// The size at which frames of `width` x `height` pixels are drawn.
-fn canvas_size(width: usize, height: usize) -> (usize, usize) {
+pub fn canvas_size(width: usize, height: usize) -> (usize, usize) {
     let (w, h) = (width.max(1) as f64, height.max(1) as f64);
     let scale = (LEAST_HEIGHT / h).max(1.0);
     let scale = scale.min(LARGEST.0 / w).min(LARGEST.1 / h);

@@ -167,6 +167,11 @@ impl Canvas<'_> {
         }
     }
 
+    /// Draws a frame over the whole canvas and nothing else; `mirror` swaps left and right.
+    pub fn frame(&mut self, frame: &Frame, mirror: bool) {
+        self.picture(frame, mirror);
+    }
+
     /// Draws a picture over the whole canvas: pixel by pixel where the sizes agree, otherwise
     /// scaled to fit (nearest pixel) between black bars. `mirror` swaps left and right.
     pub(super) fn picture(&mut self, frame: &Frame, mirror: bool) -> Placement {

@@ -3,7 +3,8 @@
 //! - `canvas`: pixels, rectangles, masks.
 //! - `text`: fonts and the glyph cache.
 //! - `scene`: the picture, the box, and what panels are made of.
-//! - `panels`: what the panels say; `latency`: the one with times of stages.
+//! - `panels`: what the panels say; `latency`: the one with times of stages; `tally`: those of a
+//!   collector of pictures.
 //!
 //! Boxes come in fractions of the frame as the camera delivered it; where the picture is mirrored,
 //! they are mirrored with it, and text never is. Everything scales with the canvas, so that
@@ -13,11 +14,13 @@ mod canvas;
 mod latency;
 mod panels;
 mod scene;
+mod tally;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -53,6 +56,29 @@ pub struct Scene<'a> {
     pub message: Option<&'a str>,
     /// For how long the window has been recorded; `None` while it is not.
     pub recording: Option<Duration>,
+    /// What is collected, in place of what is read.
+    pub tally: Option<Tally<'a>>,
+}
+
+/// What a collector of pictures has and is at.
+#[derive(Debug, Clone, Copy)]
+pub struct Tally<'a> {
+    /// The label whose pictures are taken.
+    pub label: &'a str,
+    /// Every label with its number of pictures; the one above is among them.
+    pub counts: &'a [(Arc<str>, usize)],
+    /// While pictures are taken: how many there are, and how many there may be.
+    pub take: Option<(usize, usize)>,
+    /// Where pictures go.
+    pub place: &'a str,
+}
+
+impl Tally<'_> {
+    /// The number of pictures of the label that is at it.
+    fn own(&self) -> usize {
+        let own = self.counts.iter().find(|(label, _)| **label == *self.label);
+        own.map_or(0, |(_, count)| *count)
+    }
 }
 
 /// Rates and times as the screen shows them.

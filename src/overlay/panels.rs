@@ -1,6 +1,8 @@
 //! The panels over the video: the reading at the lower left, rates and times at the upper left, the
 //! recording light at the upper right, messages at the lower right, the keys in the middle.
 
+use std::fmt;
+
 use super::Figures;
 use super::canvas::Area;
 use super::scene::{ACCENT, DIM, PANEL, Painter, RED, SHEET, SMALLEST, TRACK, WHITE};
@@ -76,7 +78,7 @@ impl Painter<'_, '_> {
     }
 
     /// A letter, or a class named by a word, as large as fits into a square of side `tile`.
-    fn big(&mut self, letter: &str, middle_x: f32, middle_y: f32, tile: f32) {
+    pub(super) fn big(&mut self, letter: &str, middle_x: f32, middle_y: f32, tile: f32) {
         let full = Style {
             face: Face::Display,
             size: (tile * 1.12).max(SMALLEST),
@@ -192,14 +194,22 @@ impl Painter<'_, '_> {
         }
     }
 
-    /// A red light and for how long it has been on.
+    /// A red light: for how long it has been on, or how many pictures were taken.
     pub(super) fn recording(&mut self) {
-        let Some(time) = self.scene.recording else {
-            return;
-        };
+        let take = self.scene.tally.and_then(|tally| tally.take);
+        match (self.scene.recording, take) {
+            (Some(time), _) => {
+                let (minutes, seconds) = (time.as_secs() / 60, time.as_secs() % 60);
+                self.light(format_args!("{minutes}:{seconds:02}"));
+            }
+            (None, Some((taken, most))) => self.light(format_args!("{taken} of {most}")),
+            (None, None) => {}
+        }
+    }
+
+    fn light(&mut self, what: fmt::Arguments) {
         let style = self.style(Face::Text, 14.0);
-        let (minutes, seconds) = (time.as_secs() / 60, time.as_secs() % 60);
-        self.with_line(format_args!("{minutes}:{seconds:02}"), |painter, line| {
+        self.with_line(what, |painter, line| {
             let margin = painter.px(12.0);
             let pad = painter.px(9.0);
             let dot = painter.px(10.0);

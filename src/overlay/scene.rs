@@ -71,7 +71,14 @@ impl<'a, 'c> Painter<'a, 'c> {
     pub fn paint(mut self) {
         let placement = self.canvas.picture(self.scene.frame, self.scene.mirror);
         self.frame_box(placement);
-        let card = self.reading();
+        let card = match &self.scene.tally {
+            Some(tally) => {
+                let card = self.tally(tally);
+                self.counts(tally, card.y);
+                card
+            }
+            None => self.reading(),
+        };
         self.figures(card.y);
         self.stages(card.y);
         self.recording();

@@ -44,6 +44,7 @@ fn plain(frame: &Frame) -> Scene<'_> {
         hint: None,
         message: None,
         recording: None,
+        tally: None,
     }
 }
 

@@ -117,6 +117,11 @@ impl Recognizer {
         self.reader.model()
     }
 
+    /// Whether the hand is looked for in a box only.
+    pub fn is_guided(&self) -> bool {
+        matches!(self.options.place, HandPlace::Guide(_))
+    }
+
     /// From now on the hand is looked for in this box only.
     pub fn set_guide(&mut self, guide: Rect) {
         self.options.place = HandPlace::Guide(guide);

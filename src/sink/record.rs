@@ -1,9 +1,12 @@
-//! Records pictures as H.264 in a fragmented MP4, on a thread of its own.
+//! Records pictures as a video or a clip, on a thread of its own.
 //!
 //! The thread that shows pictures hands copies over through a short queue and never waits: when
-//! the encoder falls behind, pictures are dropped and counted. What is on disk is playable at any
-//! moment, whatever ends the program.
+//! the encoder falls behind, pictures are dropped and counted.
 
+mod gif;
+mod video;
+
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,21 +14,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use chrono::Local;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
-use openh264::OpenH264API;
-use openh264::Timestamp;
-use openh264::encoder::{
-    BitRate, Complexity, EncodedBitStream, Encoder, EncoderConfig, FrameRate, FrameType,
-    IntraFramePeriod, Profile, QpRange, VuiConfig,
-};
-use openh264::formats::YUVSource;
-use yuv::{
-    BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix,
-    bgra_to_yuv420,
-};
 
 use super::screen::Recording;
-use crate::mp4::{Track, Writer};
+use gif::Gif;
+use video::Video;
 
 /// Pictures that may wait or be encoded at once: a quarter of a second at 30 a second.
 const QUEUE: usize = 8;
@@ -33,17 +27,52 @@ const QUEUE: usize = 8;
 /// After this long without a picture, what is gathered is written.
 const IDLE: Duration = Duration::from_millis(250);
 
-/// The finest quantisation used: 41 dB on camera pictures, at about 2 Mbit/s for 640x480.
-const FINEST_QP: u8 = 26;
+/// A name with the date and the time of day for a video in `folder` that is not there yet.
+pub fn dated(folder: &Path) -> PathBuf {
+    let now = Local::now().format("signcam-%Y-%m-%d-%H-%M-%S");
+    let name = |count: usize| match count {
+        1 => folder.join(format!("{now}.mp4")),
+        _ => folder.join(format!("{now}-{count}.mp4")),
+    };
+    let mut count = 1;
+    while name(count).exists() {
+        count += 1;
+    }
+    name(count)
+}
 
-/// What noise and movement may take at most, in bits a second for a picture of 640x480; others
-/// get theirs by area, but not less than the second figure.
-const MOST_BITS: f64 = 5e6;
-const LEAST_BITS: f64 = 2e6;
+/// Whether whoever hands pictures over waits for them to be encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hurry {
+    /// Pictures come as they happen: those that find the encoder busy are dropped.
+    Live,
+    /// Every picture counts, however long it takes.
+    None,
+}
 
-/// The smallest and largest sides the encoder takes, in pixels.
-const SHORTEST: usize = 16;
-const LONGEST: (usize, usize) = (3840, 2160);
+/// What makes a file of pictures, on the recording's thread.
+trait Format: Send {
+    /// Adds a picture, shown `time` after the first one.
+    fn add(&mut self, picture: &Picture, time: Duration) -> Result<Added>;
+
+    /// Writes what is gathered, for times when no picture comes.
+    fn flush(&mut self) -> Result<()>;
+
+    /// Completes the file, whose last picture came `end` after the first, and returns its size in
+    /// bytes; 0 where there was no picture.
+    fn finish(&mut self, end: Duration) -> Result<u64>;
+}
+
+/// What became of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Added {
+    /// It is in the file.
+    Kept,
+    /// It should be, but the encoder left it out.
+    LeftOut,
+    /// The format shows fewer pictures a second.
+    NotNeeded,
+}
 
 /// A running recording.
 ///
@@ -57,6 +86,7 @@ pub struct Recorder {
     spare: Receiver<Vec<u8>>,
     thread: Option<JoinHandle<Result<RecordSummary>>>,
     dropped: u64,
+    hurry: Hurry,
 }
 
 /// What a recording came to.
@@ -79,38 +109,25 @@ struct Picture {
 }
 
 impl Recorder {
-    /// Starts a recording of pictures of `width` x `height`; an odd last column or row is cut off.
+    /// Starts a recording of pictures of `width` x `height`, a video (`.mp4`) or a clip (`.gif`) as
+    /// the file is named. A video cuts an odd last column or row off; a clip is scaled down and
+    /// shows fewer pictures a second.
     ///
     /// # Errors
-    /// When the file exists (it is never overwritten) or cannot be created, is not named `.mp4`,
-    /// or the encoder cannot take pictures of this size.
-    pub fn start(path: &Path, width: usize, height: usize) -> Result<Recorder> {
-        let shown = path.display();
+    /// When the file exists (it is never overwritten) or cannot be created, has another name, or
+    /// the encoder cannot take pictures of this size.
+    pub fn start(path: &Path, width: usize, height: usize, hurry: Hurry) -> Result<Recorder> {
+        let kind = Kind::of(path)?;
         ensure!(
-            path.extension()
-                .is_some_and(|kind| kind.eq_ignore_ascii_case("mp4")),
-            "cannot record to {shown}: recordings are MP4 files, give a name that ends in .mp4"
+            video::takes(width, height),
+            "cannot record pictures of {width}x{height}: {}",
+            video::sizes()
         );
-        ensure!(
-            width.min(height) >= SHORTEST
-                && width.max(height) <= LONGEST.0
-                && width.min(height) <= LONGEST.1,
-            "cannot record pictures of {width}x{height}: the encoder takes sides of {SHORTEST} \
-             pixels up to {}x{}",
-            LONGEST.0,
-            LONGEST.1
-        );
-        let encoder = encoder(width, height)?;
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(path)
-            .map_err(|error| match error.kind() {
-                ErrorKind::AlreadyExists => anyhow!(
-                    "cannot record to {shown}: the file exists; remove it or give another name"
-                ),
-                _ => anyhow!(error).context(format!("cannot create the recording {shown}")),
-            })?;
+        let file = create(path)?;
+        let format: Box<dyn Format> = match kind {
+            Kind::Video => Box::new(Video::new(file, width, height, hurry)?),
+            Kind::Clip => Box::new(Gif::new(file, width, height)),
+        };
         let (queue, pictures) = unbounded();
         let (give_back, spare) = unbounded();
         for _ in 0..QUEUE {
@@ -118,12 +135,7 @@ impl Recorder {
         }
         let session = Session {
             path: path.to_owned(),
-            file: Some(file),
-            writer: None,
-            encoder,
-            planes: Planes::new(width & !1, height & !1),
-            row_bytes: width * 4,
-            nal_units: Vec::new(),
+            format,
             first: None,
             summary: RecordSummary::default(),
         };
@@ -138,6 +150,7 @@ impl Recorder {
             spare,
             thread: Some(thread),
             dropped: 0,
+            hurry,
         })
     }
 
@@ -151,7 +164,8 @@ impl Recorder {
         self.dropped
     }
 
-    /// Hands a picture (`0x00RRGGBB`, of the size given at the start) over without waiting.
+    /// Hands a picture (`0x00RRGGBB`, of the size given at the start) over, without waiting unless
+    /// every picture counts.
     /// `time` must grow from picture to picture; the first one's is where the video starts.
     ///
     /// # Errors
@@ -167,7 +181,11 @@ impl Recorder {
         let Some(queue) = &self.queue else {
             return Ok(());
         };
-        let mut bgr0 = match self.spare.try_recv() {
+        let spare = match self.hurry {
+            Hurry::Live => self.spare.try_recv(),
+            Hurry::None => (self.spare.recv()).map_err(|_| TryRecvError::Disconnected),
+        };
+        let mut bgr0 = match spare {
             Ok(buffer) => buffer,
             Err(TryRecvError::Empty) => {
                 self.dropped += 1;
@@ -214,6 +232,10 @@ impl Recorder {
 }
 
 impl Recording for Recorder {
+    fn path(&self) -> &Path {
+        Recorder::path(self)
+    }
+
     fn push(&mut self, pixels: &[u32], time: Duration) -> Result<()> {
         Recorder::push(self, pixels, time)
     }
@@ -224,17 +246,23 @@ impl Recording for Recorder {
 
     fn finish(self: Box<Self>) -> Result<String> {
         let path = self.path.display().to_string();
+        Ok(format!("recorded {path}: {}", Recorder::finish(*self)?))
+    }
+}
+
+impl fmt::Display for RecordSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let RecordSummary {
             frames,
             dropped,
             duration,
             bytes,
-        } = Recorder::finish(*self)?;
-        let (seconds, megabytes) = (duration.as_secs_f64(), bytes as f64 / 1e6);
-        Ok(format!(
-            "recorded {path}: {frames} pictures, {dropped} left out, {seconds:.1} s, \
-             {megabytes:.1} MB"
-        ))
+        } = self;
+        let (seconds, megabytes) = (duration.as_secs_f64(), *bytes as f64 / 1e6);
+        write!(
+            f,
+            "{frames} pictures, {dropped} left out, {seconds:.1} s, {megabytes:.1} MB"
+        )
     }
 }
 
@@ -246,38 +274,10 @@ impl Drop for Recorder {
     }
 }
 
-/// An encoder with settings for a live picture of this size.
-fn encoder(width: usize, height: usize) -> Result<Encoder> {
-    let area = (width * height) as f64 / (640.0 * 480.0);
-    let bits = (MOST_BITS * area).max(LEAST_BITS) as u32;
-    // Unless it is told a frame rate, the encoder takes it to be 1 a second and spends far more
-    // bits than asked. Where pictures may not be skipped, it prints a warning; this far above the
-    // usual rate it skips none, and any that it did skip would be counted.
-    let config = EncoderConfig::new()
-        .bitrate(BitRate::from_bps(bits))
-        .max_frame_rate(FrameRate::from_hz(30.0))
-        .qp(QpRange::new(FINEST_QP, 51))
-        .complexity(Complexity::Low)
-        .skip_frames(true)
-        .intra_frame_period(IntraFramePeriod::from_num_frames(60))
-        .num_threads(1)
-        .profile(Profile::Baseline)
-        .vui(VuiConfig::bt601());
-    Encoder::with_api_config(OpenH264API::from_source(), config)
-        .context("cannot start the H.264 encoder")
-}
-
 /// What the recording's thread works with.
 struct Session {
     path: PathBuf,
-    /// Moves into the writer with the first picture.
-    file: Option<File>,
-    writer: Option<Writer<File>>,
-    encoder: Encoder,
-    planes: Planes,
-    row_bytes: usize,
-    /// A coded picture, each NAL unit after its length; kept for its memory.
-    nal_units: Vec<u8>,
+    format: Box<dyn Format>,
     first: Option<Duration>,
     summary: RecordSummary,
 }
@@ -295,172 +295,79 @@ impl Session {
                     // Nobody takes buffers back once the recorder is gone.
                     let _ = give_back.send(picture.bgr0);
                 }
-                Err(RecvTimeoutError::Timeout) => self.flush()?,
+                Err(RecvTimeoutError::Timeout) => self.explained(|format| format.flush())?,
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        self.flush()?;
-        match &self.writer {
-            Some(writer) => self.summary.bytes = writer.written(),
-            None => {
-                fs::remove_file(&self.path).with_context(|| {
-                    format!("cannot remove the empty recording {}", self.path.display())
-                })?;
-            }
+        let end = self.summary.duration;
+        self.summary.bytes = self.explained(|format| format.finish(end))?;
+        if self.summary.bytes == 0 {
+            fs::remove_file(&self.path).with_context(|| {
+                format!("cannot remove the empty recording {}", self.path.display())
+            })?;
         }
         Ok(self.summary)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        match &mut self.writer {
-            Some(writer) => writer.flush().with_context(|| cut_short(&self.path)),
-            None => Ok(()),
-        }
     }
 
     fn record(&mut self, picture: &Picture) -> Result<()> {
         let first = *self.first.get_or_insert(picture.time);
         let time = picture.time.saturating_sub(first);
-        self.planes
-            .convert(&picture.bgr0, self.row_bytes)
-            .with_context(|| cut_short(&self.path))?;
-        let coded = self
-            .encoder
-            .encode_at(
-                &self.planes,
-                Timestamp::from_millis(time.as_millis() as u64),
-            )
-            .with_context(|| cut_short(&self.path))?;
-        let key = matches!(coded.frame_type(), FrameType::IDR | FrameType::I);
-        let (mut sps, mut pps) = (None, None);
-        split(&coded, &mut self.nal_units, &mut sps, &mut pps);
-        if self.nal_units.is_empty() {
-            self.summary.dropped += 1;
-            return Ok(());
+        match self.explained(|format| format.add(picture, time))? {
+            Added::Kept => self.summary.frames += 1,
+            Added::LeftOut => self.summary.dropped += 1,
+            Added::NotNeeded => {}
         }
-        if let Some(file) = self.file.take() {
-            let track = Track {
-                width: self.planes.width as u16,
-                height: self.planes.height as u16,
-                sps: sps.unwrap_or_default(),
-                pps: pps.unwrap_or_default(),
-            };
-            let writer = Writer::new(file, &track).with_context(|| cut_short(&self.path))?;
-            self.writer = Some(writer);
-        }
-        if let Some(writer) = &mut self.writer {
-            writer
-                .push(time, key, &self.nal_units)
-                .with_context(|| cut_short(&self.path))?;
-        }
-        self.summary.frames += 1;
         self.summary.duration = time;
         Ok(())
     }
-}
 
-fn cut_short(path: &Path) -> String {
-    format!(
-        "the recording {} ended early; what it holds until here can be played",
-        path.display()
-    )
-}
-
-/// Takes a coded picture apart: parameter sets, and all other NAL units with their lengths.
-fn split(
-    coded: &EncodedBitStream,
-    nal_units: &mut Vec<u8>,
-    sps: &mut Option<Vec<u8>>,
-    pps: &mut Option<Vec<u8>>,
-) {
-    nal_units.clear();
-    let layers = (0..coded.num_layers()).filter_map(|at| coded.layer(at));
-    for layer in layers {
-        for at in 0..layer.nal_count() {
-            let unit = layer.nal_unit(at).unwrap_or_default();
-            // Behind the start code, 00 00 01 or 00 00 00 01.
-            let zeros = unit.iter().take_while(|&&byte| byte == 0).count();
-            let unit = unit.get(zeros + 1..).unwrap_or_default();
-            // The unit's type is in the lower five bits (ITU-T H.264, table 7-1).
-            match unit.first().map(|header| header & 0x1f) {
-                None => {}
-                Some(7) => *sps = Some(unit.to_vec()),
-                Some(8) => *pps = Some(unit.to_vec()),
-                Some(_) => {
-                    nal_units.extend((unit.len() as u32).to_be_bytes());
-                    nal_units.extend_from_slice(unit);
-                }
-            }
-        }
+    fn explained<T>(&mut self, write: impl FnOnce(&mut dyn Format) -> Result<T>) -> Result<T> {
+        write(&mut *self.format).with_context(|| {
+            format!(
+                "the recording {} ended early; what it holds until here can be played",
+                self.path.display()
+            )
+        })
     }
 }
 
-/// A picture as brightness and two colour planes at half its width and height (4:2:0).
-struct Planes {
-    width: usize,
-    height: usize,
-    y: Vec<u8>,
-    u: Vec<u8>,
-    v: Vec<u8>,
+/// What a recording's file is, as its name ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Video,
+    Clip,
 }
 
-impl Planes {
-    /// Planes for even sides.
-    fn new(width: usize, height: usize) -> Self {
-        Planes {
-            width,
-            height,
-            y: vec![0; width * height],
-            u: vec![0; width * height / 4],
-            v: vec![0; width * height / 4],
-        }
-    }
-
-    /// Fills the planes from rows of `row_bytes` bytes, in the colours the stream declares.
-    fn convert(&mut self, bgr0: &[u8], row_bytes: usize) -> Result<()> {
-        let mut image = YuvPlanarImageMut {
-            y_plane: BufferStoreMut::Borrowed(&mut self.y),
-            y_stride: self.width as u32,
-            u_plane: BufferStoreMut::Borrowed(&mut self.u),
-            u_stride: self.width as u32 / 2,
-            v_plane: BufferStoreMut::Borrowed(&mut self.v),
-            v_stride: self.width as u32 / 2,
-            width: self.width as u32,
-            height: self.height as u32,
+impl Kind {
+    fn of(path: &Path) -> Result<Kind> {
+        let ends = |kind: &str| {
+            path.extension()
+                .is_some_and(|extension| extension.eq_ignore_ascii_case(kind))
         };
-        let rows = bgr0.get(..row_bytes * self.height).unwrap_or_default();
-        bgra_to_yuv420(
-            &mut image,
-            rows,
-            row_bytes as u32,
-            YuvRange::Limited,
-            YuvStandardMatrix::Bt601,
-            YuvConversionMode::Balanced,
-        )
-        .context("cannot convert a picture's colours")
+        match (ends("mp4"), ends("gif")) {
+            (true, _) => Ok(Kind::Video),
+            (_, true) => Ok(Kind::Clip),
+            _ => bail!(
+                "cannot record to {}: give a name that ends in .mp4, or in .gif for a small clip",
+                path.display()
+            ),
+        }
     }
 }
 
-impl YUVSource for Planes {
-    fn dimensions(&self) -> (usize, usize) {
-        (self.width, self.height)
-    }
-
-    fn strides(&self) -> (usize, usize, usize) {
-        (self.width, self.width / 2, self.width / 2)
-    }
-
-    fn y(&self) -> &[u8] {
-        &self.y
-    }
-
-    fn u(&self) -> &[u8] {
-        &self.u
-    }
-
-    fn v(&self) -> &[u8] {
-        &self.v
-    }
+/// Creates a recording's file, never in place of another.
+fn create(path: &Path) -> Result<File> {
+    let shown = path.display();
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => {
+                anyhow!("cannot record to {shown}: the file exists; remove it or give another name")
+            }
+            _ => anyhow!(error).context(format!("cannot create the recording {shown}")),
+        })
 }
 
 #[cfg(test)]
@@ -479,7 +386,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mine.mp4");
         fs::write(&path, "precious").unwrap();
-        let said = said(Recorder::start(&path, 64, 48));
+        let said = said(Recorder::start(&path, 64, 48, Hurry::Live));
         assert!(said.contains("exists"), "{said}");
         assert_eq!(fs::read(&path).unwrap(), b"precious");
     }
@@ -487,7 +394,14 @@ mod tests {
     #[test]
     fn a_path_that_cannot_be_written_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let said_of = |name: &str| said(Recorder::start(&folder.path().join(name), 64, 48));
+        let said_of = |name: &str| {
+            said(Recorder::start(
+                &folder.path().join(name),
+                64,
+                48,
+                Hurry::Live,
+            ))
+        };
         let missing = said_of("no/such/folder/clip.mp4");
         assert!(missing.contains("no/such/folder/clip.mp4"), "{missing}");
         let other = said_of("clip.avi");
@@ -500,7 +414,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("clip.mp4");
         for (width, height) in [(0, 0), (8, 480), (3842, 1080), (2500, 2500)] {
-            let said = said(Recorder::start(&path, width, height));
+            let said = said(Recorder::start(&path, width, height, Hurry::Live));
             assert!(said.contains(&format!("{width}x{height}")), "{said}");
         }
         assert!(!path.exists());
@@ -510,7 +424,7 @@ mod tests {
     fn a_recording_of_nothing_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("clip.mp4");
-        let recorder = Recorder::start(&path, 64, 48).unwrap();
+        let recorder = Recorder::start(&path, 64, 48, Hurry::Live).unwrap();
         assert!(path.exists());
         assert_eq!(recorder.finish().unwrap(), RecordSummary::default());
         assert!(!path.exists());
@@ -521,7 +435,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("clip.mp4");
         let (width, height) = (1280, 960);
-        let mut recorder = Recorder::start(&path, width, height).unwrap();
+        let mut recorder = Recorder::start(&path, width, height, Hurry::Live).unwrap();
         let pixels: Vec<u32> = (0..width * height)
             .map(|at| at as u32 * 2_654_435_761)
             .collect();
@@ -539,36 +453,71 @@ mod tests {
     #[test]
     fn a_picture_of_another_size_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let mut recorder = Recorder::start(&folder.path().join("clip.mp4"), 64, 48).unwrap();
+        let mut recorder =
+            Recorder::start(&folder.path().join("clip.mp4"), 64, 48, Hurry::Live).unwrap();
         assert!(recorder.push(&[0; 63 * 48], Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn where_every_picture_counts_none_is_dropped_however_fast_they_come() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("clip.mp4");
+        let mut recorder = Recorder::start(&path, 320, 240, Hurry::None).unwrap();
+        // Noise asks for far more bits than a live recording would spend.
+        for at in 0..60u32 {
+            let pixels: Vec<u32> = (0..320 * 240u32)
+                .map(|pixel| (pixel ^ at << 9).wrapping_mul(2_654_435_761) >> 8)
+                .collect();
+            recorder
+                .push(&pixels, Duration::from_millis(at.into()))
+                .unwrap();
+        }
+        let summary = recorder.finish().unwrap();
+        assert_eq!((summary.frames, summary.dropped), (60, 0));
+    }
+
+    #[test]
+    fn dated_names_are_new_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let names: Vec<PathBuf> = (0..3)
+            .map(|_| {
+                let name = dated(folder.path());
+                fs::write(&name, "").unwrap();
+                name
+            })
+            .collect();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), names.len());
+        let shown = names[0].file_name().unwrap().to_str().unwrap();
+        assert!(
+            shown.starts_with("signcam-20") && shown.ends_with(".mp4"),
+            "{shown}"
+        );
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn a_full_disk_ends_the_recording_with_one_error() {
-        // A device that is always full, under a name that ends as recordings do.
-        let session = |file| Session {
-            path: "full.mp4".into(),
-            file: Some(file),
-            writer: None,
-            encoder: encoder(64, 48).unwrap(),
-            planes: Planes::new(64, 48),
-            row_bytes: 64 * 4,
-            nal_units: Vec::new(),
-            first: None,
-            summary: RecordSummary::default(),
-        };
-        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let error = session(full)
-            .record(&Picture {
-                bgr0: vec![0; 64 * 48 * 4],
-                time: Duration::ZERO,
-            })
-            .unwrap_err();
-        let said = format!("{error:#}");
-        assert!(
-            said.contains("full.mp4") && said.contains("space"),
-            "{said}"
-        );
+        for kind in ["full.mp4", "full.gif"] {
+            // A device that is always full, under a name that ends as recordings do.
+            let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+            let format: Box<dyn Format> = match Kind::of(Path::new(kind)).unwrap() {
+                Kind::Video => Box::new(Video::new(full, 64, 48, Hurry::Live).unwrap()),
+                Kind::Clip => Box::new(Gif::new(full, 64, 48)),
+            };
+            let mut session = Session {
+                path: kind.into(),
+                format,
+                first: None,
+                summary: RecordSummary::default(),
+            };
+            let error = session
+                .record(&Picture {
+                    bgr0: vec![0; 64 * 48 * 4],
+                    time: Duration::ZERO,
+                })
+                .unwrap_err();
+            let said = format!("{error:#}");
+            assert!(said.contains(kind) && said.contains("space"), "{said}");
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! What a screen is to the program, whatever draws it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
 
-/// Shows pictures and tells what the person before it wants.
-pub trait Screen {
+/// Shows pictures and tells what the person before it wants, in the words of the program's part
+/// that asks: an [`Action`], unless it has words of its own.
+pub trait Screen<A = Action> {
     /// Shows a picture of `height * width` pixels `0x00RRGGBB`; returns once it is handed over.
     ///
     /// # Errors
@@ -13,11 +15,50 @@ pub trait Screen {
     fn show(&mut self, pixels: &[u32], width: usize, height: usize) -> Result<()>;
 
     /// What was asked for since the last call, in order. To be called often.
-    fn actions(&mut self) -> Vec<Action>;
+    fn actions(&mut self) -> Vec<A>;
+}
+
+/// What was done with the keyboard, or to the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Press {
+    /// A key that types this, wherever it lies on the keyboard; held down, it repeats.
+    Typed(char),
+    /// A key went down; held down, it repeats.
+    Down(Key),
+    /// A key was let go.
+    Up(Key),
+    /// The window was closed.
+    Closed,
+}
+
+/// Keys that mean something by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// The escape key.
+    Escape,
+    /// The left arrow.
+    Left,
+    /// The right arrow.
+    Right,
+    /// The arrow up.
+    Up,
+    /// The arrow down.
+    Down,
+    /// The space bar.
+    Space,
+    /// The key that deletes backwards.
+    Backspace,
+    /// The tabulator.
+    Tab,
+    /// The first function key.
+    F1,
 }
 
 /// Takes what is shown, for a file.
-pub trait Recording {
+pub trait Recording: Send {
+    /// The file it goes to.
+    fn path(&self) -> &Path;
+
     /// Takes a picture of `height * width` pixels `0x00RRGGBB`, the size it was started with,
     /// without waiting. `time` grows from picture to picture.
     ///
@@ -48,19 +89,48 @@ pub enum Action {
     ToggleFigures,
     /// Shows or hides what each stage took.
     ToggleStages,
+    /// Starts a recording, or ends the one that runs.
+    ToggleRecording,
     /// Moves the guide box by steps, as seen on the screen: right and down.
     MoveGuide(f32, f32),
     /// Makes the guide box larger (by steps above 0) or smaller.
     ResizeGuide(f32),
 }
 
+impl Action {
+    /// What a press means in the window that watches.
+    pub fn of(press: Press) -> Option<Action> {
+        Some(match press {
+            Press::Closed | Press::Down(Key::Escape) => Action::Quit,
+            Press::Down(Key::Left) => Action::MoveGuide(-1.0, 0.0),
+            Press::Down(Key::Right) => Action::MoveGuide(1.0, 0.0),
+            Press::Down(Key::Up) => Action::MoveGuide(0.0, -1.0),
+            Press::Down(Key::Down) => Action::MoveGuide(0.0, 1.0),
+            Press::Typed(typed) => match typed.to_ascii_lowercase() {
+                'q' => Action::Quit,
+                'h' => Action::ToggleHelp,
+                'm' => Action::ToggleMirror,
+                'f' => Action::ToggleFigures,
+                'l' => Action::ToggleStages,
+                'r' => Action::ToggleRecording,
+                '+' | '=' => Action::ResizeGuide(1.0),
+                '-' | '_' => Action::ResizeGuide(-1.0),
+                _ => return None,
+            },
+            _ => return None,
+        })
+    }
+}
+
 /// The keys and what they do, in words.
-pub const KEYS: [(&str, &str); 7] = [
+pub const KEYS: &[(&str, &str)] = &[
     ("q, Esc", "quit"),
     ("h", "show or hide this help"),
     ("m", "mirror"),
     ("f", "figures"),
     ("l", "latency of each stage"),
+    #[cfg(feature = "record")]
+    ("r", "start or stop a recording"),
     ("arrows", "move the box"),
     ("+ -", "resize the box"),
 ];

@@ -51,6 +51,11 @@ pub trait Source: Send {
     /// camera's hiccup) it counts and skips.
     fn next(&mut self, pool: &FramePool) -> Result<Event>;
 
+    /// How many frames there are in all, where that is known.
+    fn frames(&self) -> Option<u64> {
+        None
+    }
+
     /// Frames that were lost so far inside the source.
     fn losses(&self) -> Losses {
         Losses::default()

@@ -116,6 +116,10 @@ impl Source for Pictures {
         Ok(Event::Frame { frame, decode })
     }
 
+    fn frames(&self) -> Option<u64> {
+        Some(self.total as u64)
+    }
+
     fn losses(&self) -> Losses {
         Losses {
             replaced: 0,

@@ -18,7 +18,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
 use signcam::model::{MapMetadata, Preprocessing};
 use signcam::recognize::finder::CELL;
-use signcam::sink::record::Recorder;
+use signcam::sink::record::{Hurry, Recorder};
 use signcam::sink::screen::Recording;
 use signcam::train::export::write_models;
 use signcam::train::graph::{Activation, Graph};
@@ -211,7 +211,7 @@ fn png(folder: &Path, save: impl Fn(&Path) -> image::ImageResult<()>) -> Result<
 fn video(corpus: &Corpus, folder: &Path) -> Result<()> {
     let path = folder.join("seed.mp4");
     let (width, height) = (32, 32);
-    let mut recorder = Recorder::start(&path, width, height)?;
+    let mut recorder = Recorder::start(&path, width, height, Hurry::None)?;
     for at in 0..8 {
         let pixels: Vec<u32> = (0..width * height)
             .map(|pixel| ((pixel * 5 + at * 400) as u32) & 0xff_ffff)

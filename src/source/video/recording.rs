@@ -163,6 +163,10 @@ impl Source for Recording {
         Ok(Event::Waiting(None))
     }
 
+    fn frames(&self) -> Option<u64> {
+        Some(self.index.samples.len() as u64)
+    }
+
     fn losses(&self) -> Losses {
         Losses {
             damaged: self.damaged,

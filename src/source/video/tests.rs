@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::ffmpeg::Ffmpeg;
 use super::*;
 use crate::frame::{Frame, FramePool};
-use crate::sink::record::Recorder;
+use crate::sink::record::{Hurry, Recorder};
 use crate::source::Event;
 
 const SIZE: (usize, usize) = (160, 120);
@@ -39,17 +39,10 @@ fn drawing(at: usize, width: usize, height: usize) -> Vec<u32> {
 }
 
 fn record(path: &Path, (width, height): (usize, usize), times: &[Duration]) {
-    let mut recorder = Recorder::start(path, width, height).unwrap();
+    // A test may wait for the encoder, where a window would go on without it.
+    let mut recorder = Recorder::start(path, width, height, Hurry::None).unwrap();
     for (at, &time) in times.iter().enumerate() {
-        let pixels = drawing(at, width, height);
-        // A test may wait for the encoder, where a window would go on without it.
-        let mut dropped = recorder.dropped();
-        recorder.push(&pixels, time).unwrap();
-        while recorder.dropped() > dropped {
-            dropped = recorder.dropped();
-            std::thread::sleep(Duration::from_millis(5));
-            recorder.push(&pixels, time).unwrap();
-        }
+        recorder.push(&drawing(at, width, height), time).unwrap();
     }
     let summary = recorder.finish().unwrap();
     assert_eq!(summary.frames, times.len() as u64);
