@@ -11,6 +11,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::bench::{BenchArgs, bench};
 #[cfg(feature = "camera")]
 use crate::cameras::{CamerasArgs, cameras};
+#[cfg(feature = "window")]
+use crate::collect::{CollectArgs, collect};
 use crate::eval::{EvalArgs, eval};
 #[cfg(all(feature = "camera", feature = "window"))]
 use crate::latency::{LatencyArgs, latency};
@@ -49,6 +51,9 @@ pub enum Command {
     Render(RenderArgs),
     /// Measure what each stage takes: percentiles, rates and losses, without a window.
     Bench(BenchArgs),
+    /// Take labelled pictures of your own signs, for training: hold a hand up and a key down.
+    #[cfg(feature = "window")]
+    Collect(CollectArgs),
     /// Measure from glass to glass: the window blinks, and the camera watches it.
     #[cfg(all(feature = "camera", feature = "window"))]
     Latency(LatencyArgs),
@@ -69,6 +74,8 @@ impl Cli {
             #[cfg(feature = "record")]
             Some(Command::Render(args)) => render(&args, &*interruption()?),
             Some(Command::Bench(args)) => print(&bench(&args, interruption()?)?),
+            #[cfg(feature = "window")]
+            Some(Command::Collect(args)) => collect(&args, interruption()?),
             #[cfg(all(feature = "camera", feature = "window"))]
             Some(Command::Latency(args)) => print(&latency(&args, &*interruption()?)?),
             None => watch(&self.watch),

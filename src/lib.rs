@@ -26,6 +26,7 @@
 //! - `render` (feature `record`): the overlay on an existing video.
 //! - [`watch`], [`mod@bench`]: the commands that watch a source; [`inputs`]: the options they share.
 //! - `latency` (features `camera` and `window`): from the screen through the camera to the program.
+//! - `collect` (feature `window`): labelled pictures of one's own signs.
 //! - [`cli`]: the command line.
 //! - [`train`]: makes the models; what learns needs the feature `train`.
 //!
@@ -35,6 +36,8 @@ pub mod bench;
 #[cfg(feature = "camera")]
 pub mod cameras;
 pub mod cli;
+#[cfg(feature = "window")]
+pub mod collect;
 pub mod eval;
 pub mod files;
 pub mod frame;
