@@ -129,10 +129,10 @@ fn a_video_is_spelled_a_held_letter_once_and_let_go_again() {
 /// Films plain colours, each for so many milliseconds, at 20 frames a second.
 #[cfg(feature = "record")]
 fn film(path: &Path, colours: &[([u8; 3], u32)]) {
-    use signcam::sink::record::Recorder;
+    use signcam::sink::record::{Hurry, Recorder};
     use std::time::Duration;
 
-    let mut recorder = Recorder::start(path, 80, 60).unwrap();
+    let mut recorder = Recorder::start(path, 80, 60, Hurry::None).unwrap();
     let frames = (colours.iter()).flat_map(|(colour, ms)| (0..ms / 50).map(move |_| colour));
     for ([r, g, b], at) in frames.zip(0..) {
         let pixels = vec![u32::from_be_bytes([0, *r, *g, *b]); 80 * 60];
