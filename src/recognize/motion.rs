@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::frame::Rect;
-use path::{Path, Point};
+use path::{Path, Point, Shapes};
 use strokes::Stroke;
 
 /// What the hand's movement says about the letter.
@@ -99,13 +99,13 @@ pub struct Seen<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Motion {
     letters: Vec<Letter>,
-    path: Path<2>,
+    path: Path,
     /// The last frame's media time.
     time: Option<Duration>,
     /// Strokes do not reach back beyond this media time: there ended the last one.
     fresh: Duration,
     drawn: Option<Drawn>,
-    even: Vec<Point<2>>,
+    even: Vec<Point>,
 }
 
 /// A drawn letter among a model's labels.
@@ -182,7 +182,7 @@ impl Motion {
         {
             self.path.clear();
         }
-        let mut shapes = [0.0; 2];
+        let mut shapes = Shapes::default();
         for (shape, letter) in shapes.iter_mut().zip(&self.letters) {
             *shape = letter.likelihood(seen.probabilities);
         }
@@ -213,7 +213,7 @@ impl Motion {
         Some(letter.drawn)
     }
 
-    fn recognize(&mut self, even: &[Point<2>], time: Duration, drawing: &Drawing) -> Movement {
+    fn recognize(&mut self, even: &[Point], time: Duration, drawing: &Drawing) -> Movement {
         for (at, letter) in self.letters.iter().enumerate() {
             let start = letter.stroke.find(even, |part| {
                 let shapes = part.iter().filter_map(|point| point.shapes.get(at));
@@ -266,7 +266,7 @@ impl Motion {
     }
 
     /// Lets the drawn letter go once its handshape is not seen any more.
-    fn forget(&mut self, elapsed: Duration, shapes: Option<[f32; 2]>, drawing: &Drawing) {
+    fn forget(&mut self, elapsed: Duration, shapes: Option<Shapes>, drawing: &Drawing) {
         let Some(drawn) = &mut self.drawn else {
             return;
         };

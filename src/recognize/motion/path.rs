@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::DRAWN;
 use crate::frame::Rect;
 
 /// Paths are looked at in steps of this length, whatever the frame rate.
@@ -11,39 +12,42 @@ pub const STEP: Duration = Duration::from_millis(40);
 /// How far back a path reaches.
 const REACH: Duration = Duration::from_millis(1800);
 
+/// How likely the handshape was each of those that letters are drawn with.
+pub type Shapes = [f32; DRAWN.len()];
+
 /// A place on a path.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point<const N: usize> {
+pub struct Point {
     /// To the right as the camera sees it, in hands.
     pub x: f32,
     /// Down, in hands.
     pub y: f32,
-    /// How likely the handshape was each of those that letters are drawn with.
-    pub shapes: [f32; N],
+    /// What its shape was like.
+    pub shapes: Shapes,
 }
 
 /// A frame's part of a path.
 #[derive(Debug, Clone, Copy)]
-struct Sample<const N: usize> {
+struct Sample {
     time: Duration,
     /// The tip's place, in picture heights.
     x: f32,
     y: f32,
     /// The box's larger side, in picture heights.
     size: f32,
-    shapes: [f32; N],
+    shapes: Shapes,
 }
 
 /// Where the fingertip went: a raised finger ends at the middle of its box's upper edge, nearly.
 #[derive(Debug, Clone)]
-pub struct Path<const N: usize> {
-    samples: VecDeque<Sample<N>>,
+pub struct Path {
+    samples: VecDeque<Sample>,
     sizes: Vec<f32>,
     /// The hand's size: the median of its boxes' larger sides, in picture heights.
     size: f32,
 }
 
-impl<const N: usize> Default for Path<N> {
+impl Default for Path {
     fn default() -> Self {
         Path {
             samples: VecDeque::new(),
@@ -53,7 +57,7 @@ impl<const N: usize> Default for Path<N> {
     }
 }
 
-impl<const N: usize> Path<N> {
+impl Path {
     /// Time since the hand was last seen; `None` where it was not, or later.
     pub fn elapsed(&self, time: Duration) -> Option<Duration> {
         time.checked_sub(self.samples.back()?.time)
@@ -65,7 +69,7 @@ impl<const N: usize> Path<N> {
     }
 
     /// Adds a hand's box in a picture of the proportions `aspect`, later than the last one.
-    pub fn push(&mut self, time: Duration, hand: Rect, aspect: f32, shapes: [f32; N]) {
+    pub fn push(&mut self, time: Duration, hand: Rect, aspect: f32, shapes: Shapes) {
         let sample = Sample {
             time,
             x: (hand.x0 + hand.x1) / 2.0 * aspect,
@@ -96,7 +100,7 @@ impl<const N: usize> Path<N> {
     }
 
     /// The path in even steps that end at `now`, as far back as it reaches, but not beyond `from`.
-    pub fn even(&self, now: Duration, from: Duration, points: &mut Vec<Point<N>>) {
+    pub fn even(&self, now: Duration, from: Duration, points: &mut Vec<Point>) {
         points.clear();
         let Some(first) = self.samples.front() else {
             return;
@@ -118,7 +122,7 @@ impl<const N: usize> Path<N> {
     }
 
     /// The place now and an instant ago.
-    pub fn apart(&self, instant: Duration) -> Option<(Point<N>, Point<N>)> {
+    pub fn apart(&self, instant: Duration) -> Option<(Point, Point)> {
         let newest = self.samples.len().checked_sub(1)?;
         let now = self.samples.get(newest)?.time;
         let then = now.checked_sub(instant)?;
@@ -130,7 +134,7 @@ impl<const N: usize> Path<N> {
     }
 
     /// The place at a moment between a sample and the next one.
-    fn between(&self, at: usize, time: Duration) -> Option<Point<N>> {
+    fn between(&self, at: usize, time: Duration) -> Option<Point> {
         let a = self.samples.get(at)?;
         let b = self.samples.get(at + 1).unwrap_or(a);
         let span = b.time.saturating_sub(a.time).as_secs_f32();

@@ -71,11 +71,7 @@ const fn steps(ms: u64) -> usize {
 impl Stroke {
     /// Where the movement began that ends with the path's last point, if there was one. `is_shape`
     /// says whether the handshape was right in a part of the path.
-    pub fn find<const N: usize>(
-        self,
-        path: &[Point<N>],
-        is_shape: impl Fn(&[Point<N>]) -> bool,
-    ) -> Option<usize> {
+    pub fn find(self, path: &[Point], is_shape: impl Fn(&[Point]) -> bool) -> Option<usize> {
         let end = path.len().checked_sub(1)?;
         let first = end.saturating_sub(MOST);
         let last = end.checked_sub(LEAST)?;
@@ -105,7 +101,7 @@ impl Stroke {
 
 /// Whether the hand came to rest just now after it slid to a side or bounced, quickly and from rest:
 /// so signers sign a letter twice.
-pub fn is_repeat<const N: usize>(path: &[Point<N>]) -> bool {
+pub fn is_repeat(path: &[Point]) -> bool {
     let Some(landed) = path.len().checked_sub(1 + STILL) else {
         return false;
     };
@@ -134,8 +130,8 @@ pub fn is_repeat<const N: usize>(path: &[Point<N>]) -> bool {
 }
 
 /// How far a path spreads.
-fn range<const N: usize>(path: &[Point<N>]) -> f32 {
-    let along = |value: fn(&Point<N>) -> f32| {
+fn range(path: &[Point]) -> f32 {
+    let along = |value: fn(&Point) -> f32| {
         let (low, high) = (path.iter().map(value))
             .fold((f32::MAX, f32::MIN), |(low, high), value| {
                 (low.min(value), high.max(value))
@@ -146,12 +142,12 @@ fn range<const N: usize>(path: &[Point<N>]) -> f32 {
 }
 
 /// From one point to another: right and down.
-fn way<const N: usize>(from: &Point<N>, to: &Point<N>) -> (f32, f32) {
+fn way(from: &Point, to: &Point) -> (f32, f32) {
     (to.x - from.x, to.y - from.y)
 }
 
 /// Whether the hand went on and on: between letters it rests, in the middle of one it does not.
-fn is_fluent<const N: usize>(path: &[Point<N>]) -> bool {
+fn is_fluent(path: &[Point]) -> bool {
     let length: f32 = path
         .iter()
         .zip(path.iter().skip(2))
@@ -166,7 +162,7 @@ fn is_fluent<const N: usize>(path: &[Point<N>]) -> bool {
 }
 
 /// Whether a part of a path is straight.
-fn is_straight<const N: usize>(part: &[Point<N>]) -> bool {
+fn is_straight(part: &[Point]) -> bool {
     let (Some(from), Some(to)) = (part.first(), part.last()) else {
         return false;
     };
@@ -179,7 +175,7 @@ fn is_straight<const N: usize>(part: &[Point<N>]) -> bool {
 }
 
 /// Whether a whole path goes down and then hooks to a side.
-fn is_hook<const N: usize>(path: &[Point<N>]) -> bool {
+fn is_hook(path: &[Point]) -> bool {
     let [start, .., end] = path else {
         return false;
     };
@@ -206,7 +202,7 @@ fn is_hook<const N: usize>(path: &[Point<N>]) -> bool {
 }
 
 /// Whether a whole path goes across, back down, and across again.
-fn is_zigzag<const N: usize>(path: &[Point<N>]) -> bool {
+fn is_zigzag(path: &[Point]) -> bool {
     let [start, .., end] = path else {
         return false;
     };
