@@ -120,12 +120,13 @@ pub struct Running {
 }
 
 impl Running {
-    /// The next `count` readings.
+    /// The next `count` readings; lines of what they spell are passed over.
     pub fn readings(&mut self, count: usize) -> Vec<Value> {
         let lines = self.lines.as_mut().unwrap().lines();
         let readings: Vec<Value> = lines
+            .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap())
+            .filter(|line| line["event"].is_null())
             .take(count)
-            .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
             .collect();
         assert_eq!(readings.len(), count, "it ended: {}", self.messages());
         readings
