@@ -100,6 +100,7 @@ fn main() -> Result<()> {
         ],
         help: state == State::Keys,
         chart: false,
+        practice: None,
         hint: Some("h  keys    q  quit"),
         message: (state == State::Message).then_some(
             "The camera was unplugged. Plug it in again and signing goes on, or press q to quit.",
