@@ -59,6 +59,7 @@ fn screen(c: &mut Criterion) {
                     keys: &[],
                     help: false,
                     chart: false,
+                    practice: None,
                     hint: Some("h  keys    q  quit"),
                     message: None,
                     recording: Some(Duration::from_secs(12)),

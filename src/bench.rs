@@ -58,6 +58,7 @@ pub fn bench(args: &BenchArgs, interrupted: Arc<AtomicBool>) -> Result<String> {
         }),
         guide: guide.map(Guide::around),
         speller: None,
+        practice: None,
         reader: Box::new(move |frame: &Frame, guided: Rect| -> Result<Reading> {
             if guide.is_some() {
                 recognizer.set_guide(guided);

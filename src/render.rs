@@ -138,6 +138,7 @@ impl Drawing {
             keys: &[],
             help: false,
             chart: false,
+            practice: None,
             hint: None,
             message: None,
             recording: None,

@@ -12,8 +12,9 @@ use crate::frame::{Frame, Rect};
 use crate::inputs::{ReaderArgs, SourceArgs, SpellingArgs};
 #[cfg(feature = "record")]
 use crate::live::StartRecording;
-use crate::live::{Guide, Live, OpenScreen, View};
+use crate::live::{Guide, Live, OpenScreen, SharedPractice, View};
 use crate::recognize::Reading;
+use crate::recognize::practice::Practice;
 use crate::recognize::words::Words;
 #[cfg(feature = "record")]
 use crate::sink::record::{Hurry, Recorder, dated};
@@ -37,6 +38,9 @@ pub struct WatchArgs {
     /// Suggest words of this list for the one being spelled: a word a line, the most frequent first
     #[arg(long, value_name = "FILE", conflicts_with = "headless")]
     pub words: Option<PathBuf>,
+    /// Ask for the letters of this word one by one, show how each is held, and confirm it
+    #[arg(long, value_name = "WORD")]
+    pub practice: Option<Practice>,
     /// Open no window: print each reading as a line of JSON
     #[arg(long)]
     pub headless: bool,
@@ -87,12 +91,19 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
     let source = args.source.open(pace)?;
     let mut recognizer = args.reader.recognizer(&origin)?;
     let setup = args.reader.setup(recognizer.model())?;
+    let speller = args.spelling.speller(&origin);
+    ensure!(
+        args.practice.is_none() || speller.is_some(),
+        "cannot practise with {origin}: --practice takes pictures that follow each other"
+    );
+    let practice = args.practice.clone().map(SharedPractice::new);
     let stats = Stats::new();
     let guide = args.reader.guide;
     let live = Live {
         source,
         guide: guide.map(Guide::around),
-        speller: args.spelling.speller(&origin),
+        speller,
+        practice: practice.clone(),
         reader: Box::new(move |frame: &Frame, guided: Rect| -> Result<Reading> {
             if guide.is_some() {
                 recognizer.set_guide(guided);
@@ -106,6 +117,7 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
     let view = View {
         screen: (!args.headless).then(|| screen(format!("signcam: {origin}"))),
         mirror: !args.no_mirror,
+        practice,
         words: args
             .words
             .as_deref()

@@ -5,6 +5,7 @@ mod common;
 use common::signcam;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
+use serde_json::Value;
 use signcam::demo::alphabet::LETTERS;
 use signcam::demo::{Chance, Drawn, random_scene};
 use signcam::frame::Rect;
@@ -76,6 +77,70 @@ fn drawn_hands_are_found_and_their_letters_read() {
     }
     assert!(found * 100 >= all * 75, "found {found} of {all}");
     assert!(read * 100 >= all * 70, "read {read} of {all}");
+}
+
+/// The lines that signcam prints while the demo spells `text`, read as fast as they come.
+fn lines(text: &str, arguments: &[&str]) -> Vec<Value> {
+    let assert = signcam()
+        .args(["--source", "demo", "--text", text])
+        .args(["--headless", "--pace", "max"])
+        .args(arguments)
+        .assert()
+        .success();
+    let out = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
+    out.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// What signcam reads of a text that the demo spells.
+fn spelled(text: &str) -> String {
+    let lines = lines(text, &[]);
+    let last = lines.last().unwrap();
+    assert_eq!(last["event"], "text", "{last}");
+    last["text"].as_str().unwrap().trim_end().to_owned()
+}
+
+#[test]
+fn what_the_demo_spells_is_what_is_read_double_letters_too() {
+    assert_eq!(spelled("hello"), "HELLO");
+}
+
+#[test]
+fn letters_that_are_drawn_in_the_air_and_several_words_are_read() {
+    assert_eq!(spelled("JAZZ ZOO"), "JAZZ ZOO");
+}
+
+#[test]
+fn a_practice_asks_for_letters_and_confirms_them_as_they_are_signed() {
+    let steps: Vec<String> = lines("HAI", &["--practice", "hi"])
+        .into_iter()
+        .filter(|line| !line["event"].is_null())
+        .map(|line| format!("{} {}", line["event"], line["letter"]).replace('"', ""))
+        .collect();
+    let expected = [
+        "ask H",
+        "letter H",
+        "signed H",
+        "ask I",
+        "letter A",
+        "letter I",
+        "signed I",
+        "done null",
+        "text null",
+    ];
+    assert_eq!(steps, expected);
+}
+
+#[test]
+fn pictures_that_do_not_follow_each_other_cannot_be_practised_with() {
+    let folder = tempfile::tempdir().unwrap();
+    common::paint(&folder.path().join("1.png"), common::RED, common::RED);
+    let mut command = signcam();
+    command.arg("--source").arg(folder.path());
+    command.args(["--practice", "A", "--headless"]);
+    let assert = command.assert().code(1);
+    assert.stderr(contains("--practice"));
 }
 
 #[test]

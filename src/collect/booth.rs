@@ -207,6 +207,7 @@ impl Booth {
             keys: KEYS,
             help: self.help,
             chart: false,
+            practice: None,
             hint: None,
             message: Some(trouble.as_deref().unwrap_or(&request)),
             recording: None,

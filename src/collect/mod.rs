@@ -91,6 +91,7 @@ pub fn collect(args: &CollectArgs, interrupted: Arc<AtomicBool>) -> Result<()> {
         reader: photographer(recognizer, shutter),
         guide: args.reader.guide.map(Guide::around),
         speller: None,
+        practice: None,
         keep_all: false,
         interrupted,
         stats: Stats::new(),

@@ -459,6 +459,7 @@ fn a_session_before_the_screen_ends_with_the_pictures_that_were_kept() {
         reader: Box::new(reader),
         guide: None,
         speller: None,
+        practice: None,
         keep_all: false,
         interrupted: Arc::default(),
         stats: Stats::new(),

@@ -120,6 +120,12 @@ pub struct Shown {
 /// Steps along a path that is shown.
 const PATH_STEPS: usize = 32;
 
+/// A hand and the way it goes take this share of a picture.
+const MOVED: f32 = 0.7;
+
+/// Attempts at that.
+const FITS: usize = 4;
+
 /// A right hand that holds `letter` (one of [`alphabet::LETTERS`]) in a picture of `width` x `height` pixels with
 /// an even wall of the colour `0xRRGGBB`: as a camera sees it, or `mirrored`. `None` for anything but a letter.
 pub fn show_letter(
@@ -134,27 +140,43 @@ pub fn show_letter(
     let mut scene = Scene::plain(width, height, wall);
     scene.hand.left = mirrored;
     let mut painter = Painter::new();
-    let narrow = (width as f32 / height as f32).min(1.0);
-    let (middle, size) = match movement {
-        Some(_) => ([0.5, 0.42], 0.56 * narrow),
-        None => ([0.5, 0.46], 0.76 * narrow),
-    };
-    let at = (width, height);
+    let (at, narrow) = ((width, height), (width as f32 / height as f32).min(1.0));
+    let (mut middle, mut size) = ([0.5, 0.46], 0.76 * narrow);
     let mut wrist = wrist_for(&mut painter, &scene.hand, &pose, at, middle, size);
     let mut path = Vec::new();
     if let Some(movement) = movement {
-        let aside = |shift: Vec3| vec3(if mirrored { -shift.x } else { shift.x }, shift.y, shift.z);
-        wrist += aside(movement.start());
         // The little finger draws a J, the index finger a Z.
         let tip = if *letter == "J" { 20 } else { 8 };
-        path.extend((0..=PATH_STEPS).map(|step| {
-            let (shift, turn) = movement.at(step as f32 / PATH_STEPS as f32);
-            let moved = pose.turned(turn);
-            let wrist = wrist + aside(shift);
-            painter
-                .look(&scene.hand, &moved, wrist, width, height)
-                .points[tip]
-        }));
+        for _ in 0..FITS {
+            path = fingertip(
+                &mut painter,
+                &scene.hand,
+                &pose,
+                (wrist, at),
+                &movement,
+                tip,
+            );
+            let hand = painter.look(&scene.hand, &pose, wrist, width, height).hand;
+            let all = path.iter().fold(hand, |all, [x, y]| Rect {
+                x0: all.x0.min(*x),
+                y0: all.y0.min(*y),
+                x1: all.x1.max(*x),
+                y1: all.y1.max(*y),
+            });
+            let wide = all.width().max(all.height());
+            size *= MOVED / wide.max(0.1);
+            middle[0] += 0.54 - (all.x0 + all.x1) / 2.0;
+            middle[1] += 0.56 - (all.y0 + all.y1) / 2.0;
+            wrist = wrist_for(&mut painter, &scene.hand, &pose, at, middle, size);
+        }
+        path = fingertip(
+            &mut painter,
+            &scene.hand,
+            &pose,
+            (wrist, at),
+            &movement,
+            tip,
+        );
     }
     let mut pixels = vec![0; width * height * 3];
     scene.draw(&mut painter, &pose, wrist, 0, &mut pixels);
@@ -166,6 +188,27 @@ pub fn show_letter(
         },
         path,
     })
+}
+
+/// Where the fingertip (of these of the 21 points) of a hand goes in the movement that begins at `wrist`, in fractions
+/// of the picture.
+fn fingertip(
+    painter: &mut Painter,
+    hand: &Appearance,
+    pose: &Pose,
+    (wrist, (width, height)): (Vec3, (usize, usize)),
+    movement: &Movement,
+    tip: usize,
+) -> Vec<[f32; 2]> {
+    let side = if hand.left { -1.0 } else { 1.0 };
+    (0..=PATH_STEPS)
+        .map(|step| {
+            let (shift, turn) = movement.at(step as f32 / PATH_STEPS as f32);
+            let wrist = wrist + vec3(shift.x * side, shift.y, shift.z);
+            let seen = painter.look(hand, &pose.turned(turn), wrist, width, height);
+            seen.points[tip]
+        })
+        .collect()
 }
 
 #[cfg(test)]

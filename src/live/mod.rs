@@ -32,7 +32,7 @@ use crate::stats::Stats;
 
 pub use guide::{Guide, SharedGuide};
 pub use pipeline::Reader;
-pub use readings::{NewestReading, SharedSpeller};
+pub use readings::{NewestReading, SharedPractice, SharedSpeller};
 pub use recordings::StartRecording;
 pub use viewer::{OpenScreen, View, canvas_size};
 pub use writing::Copy;
@@ -54,6 +54,8 @@ pub struct Live {
     pub guide: Option<Guide>,
     /// What turns letters into text; `None` where pictures do not follow each other.
     pub speller: Option<Speller>,
+    /// A word whose letters are asked for; it takes a speller to read them.
+    pub practice: Option<SharedPractice>,
     /// Whether each frame is read and shown, however long that takes, or the newest one only.
     pub keep_all: bool,
     /// Set from outside to end the program in good order.
@@ -99,7 +101,7 @@ impl Live {
         let shown_guide = self.guide.map(|_| guide.clone());
         front.begin(shown_guide, speller.clone(), readings.clone());
         let interrupted = Arc::clone(&self.interrupted);
-        let sink = Readings::new(readings, speller, lines, self.stats.clone());
+        let sink = Readings::new(readings, speller, self.practice, lines, self.stats.clone());
         let mut pipeline = Pipeline::start(Parts {
             source: self.source,
             reader: self.reader,

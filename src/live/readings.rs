@@ -1,6 +1,6 @@
 //! What becomes of readings: the newest is shown, letters become text, and each may be a line.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 
 use super::pipeline::ReadingSink;
 use crate::recognize::Reading;
-use crate::recognize::speller::Speller;
+use crate::recognize::practice::Practice;
+use crate::recognize::speller::{Speller, Typed};
 use crate::sink::lines;
 use crate::stats::{Stage, Stats};
 
@@ -45,10 +46,31 @@ impl SharedSpeller {
     }
 }
 
+/// A practice that readings further and the screen shows.
+#[derive(Debug, Clone)]
+pub struct SharedPractice(Arc<Mutex<Practice>>);
+
+impl SharedPractice {
+    /// Shares a practice.
+    pub fn new(practice: Practice) -> SharedPractice {
+        SharedPractice(Arc::new(Mutex::new(practice)))
+    }
+
+    /// How far it has got.
+    pub fn get(&self) -> Practice {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Practice> {
+        self.0.lock().unwrap_or_else(|held| held.into_inner())
+    }
+}
+
 /// Takes readings from the thread that reads letters.
 pub struct Readings {
     newest: NewestReading,
     speller: Option<SharedSpeller>,
+    practice: Option<SharedPractice>,
     lines: Option<Box<dyn Write + Send>>,
     /// The last reading's media time.
     time: Duration,
@@ -56,20 +78,43 @@ pub struct Readings {
 }
 
 impl Readings {
-    /// Puts readings into `newest`, writes with `speller` and to `lines`.
+    /// Puts readings into `newest`, writes with `speller` and to `lines`, and furthers `practice`
+    /// with the letters that are typed.
     pub fn new(
         newest: NewestReading,
         speller: Option<SharedSpeller>,
+        practice: Option<SharedPractice>,
         lines: Option<Box<dyn Write + Send>>,
         stats: Stats,
     ) -> Readings {
         Readings {
             newest,
             speller,
+            practice,
             lines,
             time: Duration::ZERO,
             stats,
         }
+    }
+}
+
+impl Readings {
+    /// Lets the practice know what was typed. `false` where nobody listens any more and, without a
+    /// screen, once all letters were signed.
+    fn practise(&mut self, changes: &[Typed]) -> io::Result<bool> {
+        let Some(practice) = &self.practice else {
+            return Ok(true);
+        };
+        let mut practice = practice.lock();
+        let steps = practice.read(changes);
+        let Some(lines) = &mut self.lines else {
+            return Ok(true);
+        };
+        let mut goes_on = practice.asked().is_some();
+        for step in &steps {
+            goes_on &= lines::write_practice(step, self.time, lines)?;
+        }
+        Ok(goes_on)
     }
 }
 
@@ -93,6 +138,7 @@ impl ReadingSink for Readings {
             self.stats
                 .time(Stage::AgeAtPresent, reading.captured.elapsed());
         }
+        goes_on &= self.practise(&changes).context("cannot write a letter")?;
         self.newest.set(reading);
         Ok(goes_on)
     }

@@ -169,6 +169,7 @@ fn live(source: FakeSource, reader: impl Reader + 'static) -> Live {
         reader: Box::new(reader),
         guide: Some(Guide::default()),
         speller: None,
+        practice: None,
         keep_all: false,
         interrupted: Arc::default(),
         stats: Stats::new(),

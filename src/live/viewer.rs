@@ -7,11 +7,11 @@ use anyhow::Result;
 
 use super::Front;
 use super::guide::SharedGuide;
-use super::readings::{NewestReading, SharedSpeller};
+use super::readings::{NewestReading, SharedPractice, SharedSpeller};
 use super::recordings::{Recordings, Shown, StartRecording};
 use super::writing::{Copy, Writing};
 use crate::frame::Frame;
-use crate::overlay::{Canvas, Figures, Overlay, Scene};
+use crate::overlay::{Canvas, Figures, Overlay, Practised, Scene};
 use crate::recognize::Reading;
 use crate::recognize::words::Words;
 use crate::sink::screen::{Action, KEYS, Screen};
@@ -52,6 +52,8 @@ pub struct View {
     pub words: Words,
     /// The clipboard, if any.
     pub copy: Option<Copy>,
+    /// A word whose letters are asked for.
+    pub practice: Option<SharedPractice>,
 }
 
 /// Shows frames and answers keys.
@@ -78,6 +80,7 @@ pub struct Viewer {
     writing: Option<Writing>,
     words: Words,
     copy: Option<Copy>,
+    practice: Option<SharedPractice>,
     stats: Stats,
     figures: Figures,
     /// What each stage took, while that is shown.
@@ -122,6 +125,7 @@ impl Viewer {
             readings: NewestReading::default(),
             words: view.words,
             copy: view.copy,
+            practice: view.practice,
             writing: None,
             stats,
             figures: Figures::default(),
@@ -278,6 +282,7 @@ impl Viewer {
         let reading = self.readings.get();
         self.refresh_figures(frame, reading.as_deref());
         let began = Instant::now();
+        let practice = self.practice.as_ref().map(SharedPractice::get);
         let mut canvas = Canvas {
             width: self.width,
             height: self.height,
@@ -289,6 +294,10 @@ impl Viewer {
             guide: (self.guide.as_ref()).map(|guide| guide.get().rect(frame.width, frame.height)),
             mirror: self.mirror,
             spelled: self.writing.as_mut().map(Writing::spelled),
+            practice: practice.as_ref().map(|practice| Practised {
+                letters: practice.letters(),
+                signed: practice.signed(),
+            }),
             figures: self.show_figures.then_some(self.figures),
             stages: &self.stages,
             keys: KEYS,

@@ -159,6 +159,20 @@ impl Canvas<'_> {
         }
     }
 
+    /// Copies pixels, `width` to a row, with their top left corner at (`x`, `y`).
+    pub(super) fn pixels_at(&mut self, x: i32, y: i32, width: usize, pixels: &[u32]) {
+        if width == 0 {
+            return;
+        }
+        let skip = (-x).max(0) as usize;
+        for (row, pixels) in pixels.chunks_exact(width).enumerate() {
+            let span = self.span(y + row as i32, x, x + width as i32);
+            for (at, pixel) in span.iter_mut().zip(pixels.iter().skip(skip)) {
+                *at = *pixel;
+            }
+        }
+    }
+
     /// Lays a mask of coverages (0 to 255), `width` to a row, in `ink` with its top left corner at
     /// (`x`, `y`).
     pub(super) fn stamp(&mut self, x: i32, y: i32, width: usize, mask: &[u8], ink: Ink) {

@@ -15,7 +15,7 @@ const WALL: u32 = 0x1d_242d;
 const GROUND: u32 = 0x0b_0e14;
 
 /// Dots along the way of a fingertip.
-const DOTS: usize = 96;
+const DOTS: usize = 240;
 
 /// A chart for one size of canvas.
 #[derive(Debug, Default)]

@@ -2,6 +2,7 @@
 //!
 //! - `canvas`: pixels, rectangles, masks.
 //! - `chart`: how letters are held.
+//! - `practice`: the letter that is asked for.
 //! - `text`: fonts and the glyph cache.
 //! - `scene`: the picture, the box, and what panels are made of.
 //! - `panels`: what the panels say; `latency`: the one with times of stages; `strip`: what was
@@ -15,6 +16,7 @@ mod canvas;
 mod chart;
 mod latency;
 mod panels;
+mod practice;
 mod scene;
 mod strip;
 mod tally;
@@ -33,6 +35,7 @@ use crate::recognize::Reading;
 use crate::stats::Times;
 
 pub use canvas::Canvas;
+pub use practice::Practised;
 
 /// Everything one picture on the screen shows.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +50,8 @@ pub struct Scene<'a> {
     pub mirror: bool,
     /// What was spelled; `None` hides it.
     pub spelled: Option<Spelled<'a>>,
+    /// A word that is practised; `None` where none is.
+    pub practice: Option<Practised<'a>>,
     /// Rates and times; `None` hides their panel.
     pub figures: Option<Figures>,
     /// What each stage took so far, with its name; empty hides their panel.
@@ -120,6 +125,7 @@ pub struct Figures {
 pub struct Overlay {
     text: text::Type,
     chart: chart::Chart,
+    asked: practice::Asked,
     line: String,
 }
 
@@ -132,6 +138,7 @@ impl Overlay {
         Ok(Overlay {
             text: text::Type::new()?,
             chart: chart::Chart::default(),
+            asked: practice::Asked::default(),
             line: String::new(),
         })
     }
@@ -141,6 +148,6 @@ impl Overlay {
         if scene.chart {
             self.chart.lay(&mut self.text, canvas, scene.mirror);
         }
-        scene::Painter::new(&mut self.text, &mut self.line, canvas, scene).paint();
+        scene::Painter::new(&mut self.text, &mut self.line, canvas, scene).paint(&mut self.asked);
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::{self, Write};
 
 use super::Scene;
 use super::canvas::{Area, Canvas, Ink, Placement};
+use super::practice::Asked;
 use super::text::{Face, Style, Type};
 use crate::frame::Rect;
 
@@ -68,7 +69,7 @@ impl<'a, 'c> Painter<'a, 'c> {
         }
     }
 
-    pub fn paint(mut self) {
+    pub fn paint(mut self, asked: &mut Asked) {
         if self.scene.chart {
             if self.scene.help {
                 self.keys();
@@ -88,6 +89,7 @@ impl<'a, 'c> Painter<'a, 'c> {
         self.figures(card.y);
         self.stages(card.y);
         self.recording();
+        self.practice(asked);
         let lowest = self.spelled(card.right());
         self.notice(card.right(), lowest);
         if self.scene.help {

@@ -45,6 +45,7 @@ fn plain(frame: &Frame) -> Scene<'_> {
         keys: &KEYS,
         help: false,
         chart: false,
+        practice: None,
         hint: None,
         message: None,
         recording: None,
@@ -540,4 +541,25 @@ fn as_many_keys_as_there_are_fit_into_the_smallest_window() {
     let bare = draw(&plain(&frame), 640, 480);
     let (_, top, _, bottom) = difference(&draw(&scene, 640, 480), &bare, 640).unwrap();
     assert!(top > 0 && bottom < 479, "{top} to {bottom}");
+}
+
+#[test]
+fn a_practice_shows_the_hand_that_is_asked_for_and_how_far_the_word_is() {
+    let frame = grey(640, 480, 90);
+    let letters: Vec<Arc<str>> = ["H", "I"].map(Arc::from).into();
+    let practise = |signed| Scene {
+        practice: Some(Practised {
+            letters: &letters,
+            signed,
+        }),
+        ..plain(&frame)
+    };
+    let [first, second, done] = [0, 1, 2].map(|signed| draw(&practise(signed), 640, 480));
+    let skin = |pixel: &&u32| (**pixel >> 16 & 0xff) > (**pixel & 0xff) + 30;
+    assert!(first.iter().filter(skin).count() > 1500);
+    assert_ne!(first, second);
+    assert_eq!(done.iter().filter(skin).count(), 0);
+    for (width, height) in [(1, 1), (40, 500), (1280, 720)] {
+        draw(&practise(0), width, height);
+    }
 }

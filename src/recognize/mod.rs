@@ -5,6 +5,7 @@ pub mod finder;
 pub mod hand;
 pub mod letter;
 pub mod motion;
+pub mod practice;
 pub mod speller;
 pub mod steady;
 pub mod words;

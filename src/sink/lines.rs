@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::recognize::Reading;
+use crate::recognize::practice::Step;
 use crate::recognize::speller::{Change, Typed};
 
 /// A reading's line: what other programs read.
@@ -111,6 +112,38 @@ pub fn write_text(text: &str, time: Duration, out: &mut impl Write) -> io::Resul
         t_ms: tenths(time.as_secs_f64() * 1000.0),
         letter: None,
         text,
+    };
+    write_line(&line, out)
+}
+
+/// The line of a practice, which follows that of the reading that furthered it.
+#[derive(Debug, Serialize)]
+struct PracticeLine<'a> {
+    event: &'a str,
+    /// The reading's media time.
+    t_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    letter: Option<&'a str>,
+}
+
+/// Writes what became of a practice with the reading of media time `time`: an object whose `event`
+/// is `ask` with the letter that is asked for, `signed` with the one that was signed, or `done` once
+/// all were.
+///
+/// Returns `false` when nobody reads any more.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_practice(step: &Step, time: Duration, out: &mut impl Write) -> io::Result<bool> {
+    let (event, letter) = match step {
+        Step::Ask(letter) => ("ask", Some(&**letter)),
+        Step::Signed(letter) => ("signed", Some(&**letter)),
+        Step::Done => ("done", None),
+    };
+    let line = PracticeLine {
+        event,
+        t_ms: tenths(time.as_secs_f64() * 1000.0),
+        letter,
     };
     write_line(&line, out)
 }

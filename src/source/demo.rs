@@ -15,7 +15,7 @@ const DEFAULT_TEXT: &str = "HELLO WORLD JAZZ QUICK FOX";
 pub const DEFAULT_SIZE: (usize, usize) = (640, 480);
 
 /// Pictures larger than this take too long to draw, in pixels a side.
-pub const MAX_SIDE: usize = 4096;
+pub const MAX_SIDE: usize = 1920;
 
 /// Chance has to do with rooms and people; these turned out well lit and unlike each other.
 const SCENES: [u64; 8] = [
