@@ -215,11 +215,11 @@ impl Motion {
 
     fn recognize(&mut self, even: &[Point], time: Duration, drawing: &Drawing) -> Movement {
         for (at, letter) in self.letters.iter().enumerate() {
-            let start = letter.stroke.find(even, |part| {
+            let mean = |part: &[Point]| {
                 let shapes = part.iter().filter_map(|point| point.shapes.get(at));
-                let mean = shapes.sum::<f32>() / part.len().max(1) as f32;
-                mean >= drawing.shape
-            });
+                shapes.sum::<f32>() / part.len().max(1) as f32
+            };
+            let start = letter.stroke.find(even, mean, drawing.shape);
             if let Some(start) = start {
                 let since = time.saturating_sub(path::STEP * (even.len() - 1 - start) as u32);
                 self.fresh = time;
@@ -231,20 +231,21 @@ impl Motion {
                 return Movement::Drawn { since };
             }
         }
-        if strokes::is_repeat(even) {
-            self.fresh = time;
-            return Movement::Repeated;
-        }
         let Some((now, before)) = self.path.apart(drawing.instant) else {
             return Movement::None;
         };
+        let likely =
+            (now.shapes.iter().zip(&self.letters)).any(|(shape, _)| *shape >= drawing.shape);
+        // What looks like a slide may be the first part of a drawn letter.
+        if !likely && strokes::is_repeat(even) {
+            self.fresh = time;
+            return Movement::Repeated;
+        }
         let moved = (now.x - before.x).hypot(now.y - before.y);
         let still = moved < drawing.moving;
         if still {
             self.come_to_rest([now.x, now.y], drawing);
         }
-        let likely =
-            (now.shapes.iter().zip(&self.letters)).any(|(shape, _)| *shape >= drawing.shape);
         match likely && !still {
             true => Movement::UnderWay,
             false => Movement::None,
