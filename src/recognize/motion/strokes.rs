@@ -3,7 +3,7 @@
 //! A path is cut into straight parts in every possible way: it is short enough for that. Lengths
 //! are in hands.
 
-use super::path::{Point, STEP};
+use super::path::{Point, STEP, Shape};
 
 /// A letter's movement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,24 +72,22 @@ const fn steps(ms: u64) -> usize {
 }
 
 impl Stroke {
-    /// Where the movement began that ends with the path's last point, if there was one.
-    /// `likelihood` says how likely the handshape was right in a part of the path, and `shape` how
-    /// likely it must have been.
-    pub fn find(
-        self,
-        path: &[Point],
-        likelihood: impl Fn(&[Point]) -> f32,
-        shape: f32,
-    ) -> Option<usize> {
+    /// Where the movement of the drawn letter `letter` began that ends with the path's last point,
+    /// if there was one. Its handshape must have the probability `shape`.
+    pub fn find(self, path: &[Point], letter: usize, shape: f32) -> Option<usize> {
         let end = path.len().checked_sub(1)?;
         let first = end.saturating_sub(MOST);
         let last = end.checked_sub(LEAST)?;
+        let mean = |from: usize, to: usize, value: fn(&Shape) -> f32| {
+            let part = path.get(from..=to).unwrap_or_default();
+            let values = part.iter().filter_map(|point| point.shapes.get(letter));
+            values.map(value).sum::<f32>() / part.len().max(1) as f32
+        };
         let has_shape = |start: usize| {
-            let part = |from: usize, to: usize| path.get(from..=to).map_or(0.0, &likelihood);
             // A hand that turns and blurs is doubtful at the end, more than others.
-            part(start, start + ENDS) >= shape
-                && part(start, end) >= shape
-                && part(end - ENDS, end) >= DOUBT * shape
+            mean(start, start + ENDS, |shape| shape.own) >= shape
+                && mean(start, end, |shape| shape.moved) >= shape
+                && mean(end - ENDS, end, |shape| shape.moved) >= DOUBT * shape
         };
         let start = (first..=last).rev().find(|&start| {
             let fits = match self {
@@ -202,11 +200,11 @@ fn is_hook(path: &[Point]) -> bool {
         let (sideways, lower) = way(turn, end);
         // It does not go on down, or goes aside much faster.
         let (aside_now, down_now) = way(before, end);
-        let turned = down_now <= (0.6 * aside_now.abs()).max(0.05);
+        let turned = down_now <= (0.9 * aside_now.abs()).max(0.05);
         (DOWN.0..=DOWN.1).contains(&deep)
             && aside.abs() <= 0.7 * deep
             && (SIDEWAYS.0..=SIDEWAYS.1).contains(&sideways.abs())
-            && lower <= 0.6 * sideways.abs()
+            && lower <= 0.8 * sideways.abs()
             && lower >= -0.95 * deep
             && turned
             && down.len() <= LONGEST_PART
