@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::frame::Rect;
-use path::{Path, Point, Shapes};
+use path::{Path, Point, Shape, Shapes};
 use strokes::Stroke;
 
 /// What the hand's movement says about the letter.
@@ -39,16 +39,15 @@ pub enum Movement {
 }
 
 /// What a drawn letter is made of: its name, the letter that its handshape is read as while it
-/// stands still, further letters that it may be read as while it moves, and its movement.
+/// stands still, further letters that it is read as while it moves and turns, and its movement.
 const DRAWN: [(&str, &str, &[&str], Stroke); 2] = [
-    ("J", "I", &[], Stroke::Hook),
+    ("J", "I", &["Y", "Q", "D", "L", "G", "K"], Stroke::Hook),
     ("Z", "D", &["X", "G"], Stroke::Zigzag),
 ];
 
-/// Whether the letter `drawn` begins with the handshape of `still`.
+/// Whether the letter `drawn` begins with the handshape of `still`, or what it may be read as.
 pub fn begins(still: &str, drawn: &str) -> bool {
-    let mut letters = DRAWN.iter().filter(|(name, ..)| *name == drawn);
-    letters.any(|(_, held, others, _)| *held == still || others.contains(&still))
+    matches!((still, drawn), ("I", "J") | ("D" | "X" | "G", "Z"))
 }
 
 /// How drawn letters are told from other movements.
@@ -129,12 +128,16 @@ struct Drawn {
 }
 
 impl Letter {
-    /// How likely the handshape is any that this letter is drawn with.
-    fn likelihood(&self, probabilities: &[f32]) -> f32 {
-        let all = [self.drawn, self.still]
-            .into_iter()
-            .chain(self.others.iter().copied());
-        all.filter_map(|at| probabilities.get(at)).sum()
+    /// How likely the handshape is the letter's own, and how likely it is that or another one that
+    /// it is read as while it moves.
+    fn likelihood(&self, probabilities: &[f32]) -> Shape {
+        let sum = |places: &[usize]| -> f32 {
+            let places = places.iter();
+            places.filter_map(|&at| probabilities.get(at)).sum()
+        };
+        let own = sum(&[self.drawn, self.still]);
+        let moved = own + sum(&self.others);
+        Shape { own, moved }
     }
 }
 
@@ -203,23 +206,14 @@ impl Motion {
     /// Gives the probabilities of its handshape to the letter that was drawn and is still shown.
     pub fn settle(&self, probabilities: &mut [f32]) -> Option<usize> {
         let letter = self.letters.get(self.drawn?.at)?;
-        let likelihood = letter.likelihood(probabilities);
-        for &at in letter.others.iter().chain([&letter.still]) {
-            if let Some(probability) = probabilities.get_mut(at) {
-                *probability = 0.0;
-            }
-        }
-        *probabilities.get_mut(letter.drawn)? = likelihood;
+        let still = probabilities.get_mut(letter.still).map(std::mem::take);
+        *probabilities.get_mut(letter.drawn)? += still.unwrap_or_default();
         Some(letter.drawn)
     }
 
     fn recognize(&mut self, even: &[Point], time: Duration, drawing: &Drawing) -> Movement {
         for (at, letter) in self.letters.iter().enumerate() {
-            let start = letter.stroke.find(even, |part| {
-                let shapes = part.iter().filter_map(|point| point.shapes.get(at));
-                let mean = shapes.sum::<f32>() / part.len().max(1) as f32;
-                mean >= drawing.shape
-            });
+            let start = letter.stroke.find(even, at, drawing.shape);
             if let Some(start) = start {
                 let since = time.saturating_sub(path::STEP * (even.len() - 1 - start) as u32);
                 self.fresh = time;
@@ -231,20 +225,21 @@ impl Motion {
                 return Movement::Drawn { since };
             }
         }
-        if strokes::is_repeat(even) {
-            self.fresh = time;
-            return Movement::Repeated;
-        }
         let Some((now, before)) = self.path.apart(drawing.instant) else {
             return Movement::None;
         };
+        let likely =
+            (now.shapes.iter().zip(&self.letters)).any(|(shape, _)| shape.own >= drawing.shape);
+        // What looks like a slide may be the first part of a drawn letter.
+        if !likely && strokes::is_repeat(even) {
+            self.fresh = time;
+            return Movement::Repeated;
+        }
         let moved = (now.x - before.x).hypot(now.y - before.y);
         let still = moved < drawing.moving;
         if still {
             self.come_to_rest([now.x, now.y], drawing);
         }
-        let likely =
-            (now.shapes.iter().zip(&self.letters)).any(|(shape, _)| *shape >= drawing.shape);
         match likely && !still {
             true => Movement::UnderWay,
             false => Movement::None,
@@ -271,7 +266,7 @@ impl Motion {
             return;
         };
         let shape = shapes.and_then(|shapes| shapes.get(drawn.at).copied());
-        match shape.is_some_and(|shape| shape >= drawing.shape) {
+        match shape.is_some_and(|shape| shape.own >= drawing.shape) {
             true => drawn.gone = Duration::ZERO,
             false => drawn.gone = drawn.gone.saturating_add(elapsed),
         }

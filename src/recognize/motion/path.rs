@@ -12,8 +12,17 @@ pub const STEP: Duration = Duration::from_millis(40);
 /// How far back a path reaches.
 const REACH: Duration = Duration::from_millis(1800);
 
-/// How likely the handshape was each of those that letters are drawn with.
-pub type Shapes = [f32; DRAWN.len()];
+/// How likely a handshape is the one that a letter is drawn with.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Shape {
+    /// The letter's own.
+    pub own: f32,
+    /// Its own, or what that is read as while it moves.
+    pub moved: f32,
+}
+
+/// A [`Shape`] for each drawn letter.
+pub type Shapes = [Shape; DRAWN.len()];
 
 /// A place on a path.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -145,7 +154,8 @@ impl Path {
         let mix = |a: f32, b: f32| a + share * (b - a);
         let mut shapes = a.shapes;
         for (shape, later) in shapes.iter_mut().zip(b.shapes) {
-            *shape = mix(*shape, later);
+            shape.own = mix(shape.own, later.own);
+            shape.moved = mix(shape.moved, later.moved);
         }
         Some(Point {
             x: mix(a.x, b.x) / self.size,

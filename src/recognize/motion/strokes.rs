@@ -3,7 +3,7 @@
 //! A path is cut into straight parts in every possible way: it is short enough for that. Lengths
 //! are in hands.
 
-use super::path::{Point, STEP};
+use super::path::{Point, STEP, Shape};
 
 /// A letter's movement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +24,14 @@ const LONGEST_PART: usize = steps(1000);
 /// Steps at the beginning and the end of a movement in which the handshape must be seen.
 const ENDS: usize = steps(120);
 
+/// At the end of a movement its handshape may be less likely: this share is enough.
+const DOUBT: f32 = 0.5;
+
 /// A hook goes down at least so far, and at most so far.
 const DOWN: (f32, f32) = (0.4, 2.5);
 
 /// A hook goes sideways at least so far, and at most so far.
-const SIDEWAYS: (f32, f32) = (0.22, 2.0);
+const SIDEWAYS: (f32, f32) = (0.2, 2.0);
 
 /// Each level part of a zigzag is at least so long.
 const ACROSS: f32 = 0.25;
@@ -69,15 +72,22 @@ const fn steps(ms: u64) -> usize {
 }
 
 impl Stroke {
-    /// Where the movement began that ends with the path's last point, if there was one. `is_shape`
-    /// says whether the handshape was right in a part of the path.
-    pub fn find(self, path: &[Point], is_shape: impl Fn(&[Point]) -> bool) -> Option<usize> {
+    /// Where the movement of the drawn letter `letter` began that ends with the path's last point,
+    /// if there was one. Its handshape must have the probability `shape`.
+    pub fn find(self, path: &[Point], letter: usize, shape: f32) -> Option<usize> {
         let end = path.len().checked_sub(1)?;
         let first = end.saturating_sub(MOST);
         let last = end.checked_sub(LEAST)?;
+        let mean = |from: usize, to: usize, value: fn(&Shape) -> f32| {
+            let part = path.get(from..=to).unwrap_or_default();
+            let values = part.iter().filter_map(|point| point.shapes.get(letter));
+            values.map(value).sum::<f32>() / part.len().max(1) as f32
+        };
         let has_shape = |start: usize| {
-            let part = |from: usize, to: usize| path.get(from..=to).is_some_and(&is_shape);
-            part(start, start + ENDS) && part(end - ENDS, end) && part(start, end)
+            // A hand that turns and blurs is doubtful at the end, more than others.
+            mean(start, start + ENDS, |shape| shape.own) >= shape
+                && mean(start, end, |shape| shape.moved) >= shape
+                && mean(end - ENDS, end, |shape| shape.moved) >= DOUBT * shape
         };
         let start = (first..=last).rev().find(|&start| {
             let fits = match self {
@@ -188,13 +198,15 @@ fn is_hook(path: &[Point]) -> bool {
         };
         let (aside, deep) = way(start, turn);
         let (sideways, lower) = way(turn, end);
+        // It does not go on down, or goes aside much faster.
+        let (aside_now, down_now) = way(before, end);
+        let turned = down_now <= (0.9 * aside_now.abs()).max(0.05);
         (DOWN.0..=DOWN.1).contains(&deep)
-            && aside.abs() <= 0.6 * deep
+            && aside.abs() <= 0.7 * deep
             && (SIDEWAYS.0..=SIDEWAYS.1).contains(&sideways.abs())
-            && lower <= 0.4 * sideways.abs()
+            && lower <= 0.8 * sideways.abs()
             && lower >= -0.95 * deep
-            // It has reached its bottom, and does not go on down.
-            && way(before, end).1 <= 0.05
+            && turned
             && down.len() <= LONGEST_PART
             && hook.len() <= LONGEST_PART
             && is_straight(down)
