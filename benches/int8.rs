@@ -1,4 +1,4 @@
-//! What the shipped networks and each of their layers take: `cargo bench --bench int8 [-- FILTER]`.
+//! What the shipped networks and each of their layers take: `cargo bench --profile measure --bench int8 [-- FILTER]`.
 //!
 //! `model/…` runs a whole network on every kernel family this processor has and, as the peer, on stock tract.
 //! `layer/…` is each layer's share of a whole run, so that caches and buffers are as they are in the program.

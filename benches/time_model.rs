@@ -4,7 +4,11 @@
 //!
 //! - `run N`: N runs on a drawn picture; answers each run's time in microseconds.
 //! - `planes FILE`: reads the network's f32 input (little endian, NCHW) from FILE, answers the outputs' values.
+//! - `operators PLANES MAPS`: runs on the input in PLANES; MAPS holds another runtime's u8 map of each layer (NHWC, one
+//!   after the other), which is compared with the layer's own and then takes its place, so that every layer starts from
+//!   the same input. Answers, as JSON, how many values of each layer differ and by how many steps at most (signcam only).
 //! - `layers N`: each layer's median time over N runs, as JSON (signcam only).
+//! - `threads N`: shares large layers among N threads from then on; answers how many there are (signcam only).
 //! - `clock`: the processor's clock in GHz, measured with a chain of dependent operations.
 //!
 //! The runtimes take what they'd take in the program: signcam the RGB bytes, tract a normalised f32 tensor.
@@ -13,6 +17,7 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use signcam::int8::kernels::padded;
 use signcam::int8::{InputTransform, Lowering, Network};
 use tract_onnx::prelude::*;
 
@@ -54,9 +59,16 @@ fn main() -> Result<()> {
         let answer = match line.split_once(' ') {
             Some(("run", count)) => runtime.run(count.parse()?)?,
             Some(("planes", file)) => runtime.planes(file)?,
+            Some(("operators", files)) => {
+                let files = files.split_once(' ').context("operators PLANES MAPS")?;
+                runtime.operators(files.0, files.1)?
+            }
             Some(("layers", count)) => runtime.layers(count.parse()?)?,
+            Some(("threads", count)) => runtime.threads(count.parse()?)?,
             None if line == "clock" => clock().to_string(),
-            _ => bail!("{line}: run N, planes FILE, layers N or clock"),
+            _ => bail!(
+                "{line}: run N, planes FILE, operators PLANES MAPS, layers N, threads N or clock"
+            ),
         };
         println!("{answer}");
         std::io::stdout().flush()?;
@@ -131,7 +143,7 @@ impl Runtime {
         Ok(joined(times))
     }
 
-    fn planes(&mut self, file: &str) -> Result<String> {
+    fn read(&self, file: &str) -> Result<Vec<f32>> {
         let [height, width] = self.size()?;
         let bytes = std::fs::read(file).with_context(|| format!("reading {file}"))?;
         let planes: Vec<f32> = bytes
@@ -145,6 +157,44 @@ impl Runtime {
             "{file} holds {} values",
             planes.len()
         );
+        Ok(planes)
+    }
+
+    fn operators(&mut self, planes: &str, maps: &str) -> Result<String> {
+        let planes = self.read(planes)?;
+        let theirs = std::fs::read(maps).with_context(|| format!("reading {maps}"))?;
+        let Self::Signcam(network) = self else {
+            bail!("only signcam shows its layers' maps")
+        };
+        let mut left = theirs.as_slice();
+        let mut rows = Vec::new();
+        network.run_planes_watched(&planes, &mut |_, map, ours| {
+            let (mut differ, mut most) = (0, 0);
+            for pixel in ours.chunks_exact_mut(padded(map.channels)) {
+                let Some((theirs, after)) = left.split_at_checked(map.channels) else {
+                    return;
+                };
+                left = after;
+                for (ours, &theirs) in pixel.iter_mut().zip(theirs) {
+                    let apart = ours.abs_diff(theirs);
+                    differ += usize::from(apart > 0);
+                    most = most.max(apart);
+                    *ours = theirs;
+                }
+            }
+            let values = map.height * map.width * map.channels;
+            rows.push(serde_json::json!({"values": values, "differ": differ, "most": most}));
+        })?;
+        ensure!(
+            left.is_empty() && rows.len() == network.layers().len(),
+            "{maps} doesn't hold the layers' maps"
+        );
+        Ok(serde_json::Value::Array(rows).to_string())
+    }
+
+    fn planes(&mut self, file: &str) -> Result<String> {
+        let [height, width] = self.size()?;
+        let planes = self.read(file)?;
         match self {
             Self::Signcam(network) => {
                 network.run_planes(&planes)?;
@@ -166,6 +216,14 @@ impl Runtime {
                 Ok(joined(values))
             }
         }
+    }
+
+    fn threads(&mut self, count: usize) -> Result<String> {
+        let Self::Signcam(network) = self else {
+            bail!("only signcam shares its layers among threads")
+        };
+        network.set_threads(count);
+        Ok(network.threads().to_string())
     }
 
     fn layers(&mut self, count: usize) -> Result<String> {

@@ -5,8 +5,9 @@
  *   CPU_MASK=avxvnni LD_PRELOAD=./cpu-mask.so PROGRAM   as above, but AVX-VNNI: only where the processor has it and
  *                                                       something (a hypervisor, say) hides it
  *
- * Linux can make the CPUID instruction fault (arch_prctl ARCH_SET_CPUID, Ivy Bridge or later); the handler here
- * then answers with the bits changed. Instructions themselves run as ever.
+ * Linux can make the CPUID instruction fault (arch_prctl ARCH_SET_CPUID) where processor and hypervisor allow it; the
+ * handler here then answers with the bits changed. Where they don't, CPU_MASK_PATCHED=1 says that the program's own
+ * files have ud2 in CPUID's place, as scripts/compare-runtimes patches copies. Other instructions run as ever.
  */
 #define _GNU_SOURCE
 #include <asm/prctl.h>
@@ -25,7 +26,8 @@ static void answer(int signal, siginfo_t *info, void *context) {
     (void)info;
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     const unsigned char *instruction = (const unsigned char *)registers[REG_RIP];
-    if (instruction[0] != 0x0f || instruction[1] != 0xa2) {
+    /* cpuid, or the ud2 in its place */
+    if (instruction[0] != 0x0f || (instruction[1] != 0xa2 && instruction[1] != 0x0b)) {
         struct sigaction fatal = {.sa_handler = SIG_DFL};
         sigaction(signal, &fatal, NULL);
         return;
@@ -63,8 +65,9 @@ __attribute__((constructor)) static void begin(void) {
     }
     struct sigaction action = {.sa_sigaction = answer, .sa_flags = SA_SIGINFO | SA_NODEFER};
     sigaction(SIGSEGV, &action, NULL);
-    if (syscall(SYS_arch_prctl, ARCH_SET_CPUID, 0) != 0) {
-        fprintf(stderr, "cpu-mask: this processor or kernel can't make CPUID fault\n");
+    sigaction(SIGILL, &action, NULL);
+    if (syscall(SYS_arch_prctl, ARCH_SET_CPUID, 0) != 0 && getenv("CPU_MASK_PATCHED") == NULL) {
+        fprintf(stderr, "cpu-mask: CPUID can't be made to fault here\n");
         _exit(1);
     }
 }

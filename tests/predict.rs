@@ -1,10 +1,18 @@
 //! `signcam predict`, as a user meets it.
 
 mod common;
+mod qdq;
 
 use common::{BLUE, GREEN, RED, colour_model, paint, signcam};
 use predicates::prelude::*;
 use predicates::str::contains;
+use prost::Message;
+use qdq::{Bound, Graph, attribute_int};
+use signcam::model::stock::StockNetwork;
+use signcam::model::{Metadata, Preprocessing};
+use tract_onnx::pb::tensor_shape_proto::dimension;
+use tract_onnx::pb::type_proto;
+use tract_onnx::pb::{ModelProto, StringStringEntryProto};
 
 #[test]
 fn every_letter_of_every_picture_is_printed_best_first() {
@@ -163,5 +171,150 @@ fn a_model_that_cannot_be_read_is_an_error_that_names_it() {
             .code(1)
             .stdout("")
             .stderr(contains(name).and(contains(message)));
+    }
+}
+
+const SIZE: usize = 32;
+
+/// A small letter network; `foreign` names what stands between its layers beside the usual operators.
+fn letter_network(foreign: &[&str]) -> ModelProto {
+    let (mut g, mut x) = Graph::new(SIZE, 21);
+    x = g.conv(&x, 16, 3, 2, Bound::Folded);
+    for &op in foreign {
+        x = if op == "Conv" {
+            let y = g.raw_conv(&x, 16, 3, 1, 4, [1; 4]);
+            g.bounded(y, Bound::Folded)
+        } else {
+            let name = g.node(op, &[&x.name], vec![]);
+            g.quantized(qdq::Value { name, ..x }, 0.05, 12)
+        };
+        x = g.depthwise(&x, 1, Bound::Folded);
+    }
+    let pooled = g.pool(&x);
+    let logits = g.raw_dense(&pooled, 3);
+    let mut model = g.finish(&[(&logits, &[1, 3])]);
+    let labels = ["A", "B", "nothing"].map(String::from).to_vec();
+    let metadata = Metadata::new(labels, Preprocessing::new(SIZE, 1.35));
+    let entry = |(key, value): (&str, String)| StringStringEntryProto {
+        key: key.into(),
+        value,
+    };
+    model.metadata_props = metadata
+        .to_props()
+        .unwrap()
+        .into_iter()
+        .map(entry)
+        .collect();
+    model
+}
+
+/// Leaves the batch of a graph's input and output open.
+fn with_open_batch(mut model: ModelProto) -> ModelProto {
+    let graph = model.graph.as_mut().unwrap();
+    for info in graph.input.iter_mut().chain(&mut graph.output) {
+        let kind = info.r#type.as_mut().and_then(|kind| kind.value.as_mut());
+        let Some(type_proto::Value::TensorType(tensor)) = kind else {
+            panic!("{} is no tensor", info.name);
+        };
+        let batch = &mut tensor.shape.as_mut().unwrap().dim[0];
+        batch.value = Some(dimension::Value::DimParam("batch".into()));
+    }
+    model
+}
+
+fn with_opset(mut model: ModelProto, version: i64) -> ModelProto {
+    model.opset_import[0].version = version;
+    model
+}
+
+#[test]
+fn a_network_of_other_operators_reads_as_in_the_stock_runtime_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("red.png");
+    paint(&picture, RED, RED);
+    for (what, model, named) in [
+        ("known operators", letter_network(&[]), None),
+        (
+            "one more",
+            letter_network(&["HardSwish"]),
+            Some("HardSwish"),
+        ),
+        (
+            "several",
+            letter_network(&["LeakyRelu", "HardSwish", "Elu"]),
+            Some("LeakyRelu"),
+        ),
+        (
+            "a convolution in groups",
+            letter_network(&["Conv", "Tanh"]),
+            Some("Conv"),
+        ),
+        (
+            "an open batch",
+            with_open_batch(letter_network(&["Elu"])),
+            Some("Elu"),
+        ),
+        (
+            "an open batch of known operators",
+            with_open_batch(letter_network(&[])),
+            None,
+        ),
+        (
+            "an old opset",
+            with_opset(letter_network(&["Elu"]), 13),
+            Some("Elu"),
+        ),
+        (
+            "a new opset",
+            with_opset(letter_network(&["Elu"]), 21),
+            Some("Elu"),
+        ),
+        (
+            "an old opset of known operators",
+            with_opset(letter_network(&[]), 13),
+            None,
+        ),
+    ] {
+        let path = folder.path().join("letters.onnx");
+        std::fs::write(&path, model.encode_to_vec()).unwrap();
+        let mut planes = vec![0.0; 3 * SIZE * SIZE];
+        Preprocessing::new(SIZE, 1.35).normalise(&RED.repeat(SIZE * SIZE), &mut planes);
+        let mut logits = Vec::new();
+        let stock = StockNetwork::load(&model, SIZE).unwrap();
+        stock
+            .run(&planes, |_, values| logits = values.to_vec())
+            .unwrap();
+        let total: f32 = logits.iter().map(|l| l.exp()).sum();
+
+        let mut command = signcam();
+        command
+            .arg("predict")
+            .arg(&picture)
+            .args(["--json", "--box", "0.3,0.3,0.4,0.4"]);
+        let output = command.arg("--model").arg(&path).assert().success();
+        let output = output.get_output();
+        let read: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        for (label, logit) in ["A", "B", "nothing"].into_iter().zip(&logits) {
+            let pairs = read[0]["probabilities"].as_array().unwrap();
+            let pair = pairs.iter().find(|pair| pair[0] == label).unwrap();
+            let apart = pair[1].as_f64().unwrap() - f64::from(logit.exp() / total);
+            assert!(apart.abs() < 0.02, "{what}: {label} is off by {apart}");
+        }
+        let warned = String::from_utf8_lossy(&output.stderr).into_owned();
+        match named {
+            None => assert_eq!(warned, "", "{what}"),
+            Some(op) => {
+                let graph = model.graph.as_ref().unwrap();
+                let first = graph.node.iter().find(|node| {
+                    node.op_type == op
+                        && (op != "Conv" || node.attribute.contains(&attribute_int("group", 4)))
+                });
+                let node = &first.unwrap().name;
+                assert!(
+                    warned.contains("stock runtime") && warned.contains(node),
+                    "{what}: {warned}"
+                );
+            }
+        }
     }
 }

@@ -102,7 +102,8 @@ enum Source {
 struct Step {
     sources: Vec<Source>,
     target: usize,
-    /// Bytes of the output map.
+    /// The output map, and its bytes.
+    map: Map,
     len: usize,
     /// Most threads it is worth.
     parts: usize,
@@ -226,6 +227,7 @@ impl Network {
                 Step {
                     sources: layer.inputs.iter().map(source).collect(),
                     target: slot_of[layer.output],
+                    map: out,
                     len: bytes(&out),
                     parts: 1 + (plan.multiply_adds(layer) / MULTIPLY_ADDS_PER_THREAD) as usize,
                     work,
@@ -321,6 +323,23 @@ impl Network {
     ///
     /// Where `planes` isn't exactly one picture.
     pub fn run_planes(&mut self, planes: &[f32]) -> Result<()> {
+        self.run_planes_watched(planes, &mut |_, _, _| {})
+    }
+
+    /// Like [`Network::run_planes`], and shows `watch` each layer's map before the next layer reads it.
+    ///
+    /// `watch` is told which layer it is ([`Network::layers`]), what its map is, and its bytes: height x width pixels
+    /// of [`padded`] channels. What it changes there is what the following layers read, so that a layer can be compared
+    /// with another runtime's without the differences of those before it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Network::run_planes`].
+    pub fn run_planes_watched(
+        &mut self,
+        planes: &[f32],
+        watch: &mut dyn FnMut(usize, &Map, &mut [u8]),
+    ) -> Result<()> {
         let mut image = mem::take(&mut self.image);
         let fits = planes.len() == image.len();
         if fits {
@@ -330,7 +349,7 @@ impl Network {
                     *q = self.image_quant.quantise(planes[c * pixels + p]);
                 }
             }
-            self.run_quantised(&image, false);
+            self.run_quantised(&image, false, watch);
         }
         self.image = image;
         ensure!(
@@ -350,7 +369,7 @@ impl Network {
             rgb.len()
         );
         let Some(table) = &self.table else {
-            self.run_quantised(rgb, timed);
+            self.run_quantised(rgb, timed, &mut |_, _, _| {});
             return Ok(());
         };
         for (q, p) in self
@@ -363,13 +382,18 @@ impl Network {
             *q = std::array::from_fn(|c| table[c][usize::from(p[c])]);
         }
         let image = mem::take(&mut self.image);
-        self.run_quantised(&image, timed);
+        self.run_quantised(&image, timed, &mut |_, _, _| {});
         self.image = image;
         Ok(())
     }
 
-    fn run_quantised(&mut self, image: &[u8], timed: bool) {
-        for (step, info) in self.steps.iter().zip(&mut self.infos) {
+    fn run_quantised(
+        &mut self,
+        image: &[u8],
+        timed: bool,
+        watch: &mut dyn FnMut(usize, &Map, &mut [u8]),
+    ) {
+        for (index, (step, info)) in self.steps.iter().zip(&mut self.infos).enumerate() {
             let started = timed.then(Instant::now);
             let mut target = mem::take(&mut self.slots[step.target]);
             let slots = &self.slots;
@@ -385,10 +409,11 @@ impl Network {
                 &mut self.bordered,
                 &mut self.sums,
             );
-            self.slots[step.target] = target;
             if let Some(started) = started {
                 info.time = started.elapsed();
             }
+            watch(index, &step.map, &mut target.bytes_mut()[..step.len]);
+            self.slots[step.target] = target;
         }
         for (reader, output) in self.readers.iter().zip(&mut self.outputs) {
             reader.read(self.isa, &self.slots, &mut self.sums, &mut output.values);
