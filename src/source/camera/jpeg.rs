@@ -69,3 +69,20 @@ fn next_marker(buffer: &[u8], from: usize) -> Result<usize> {
         .map(|offset| from + offset)
         .ok_or_else(|| anyhow::anyhow!("the JPEG picture is cut short: it has no end"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_ends_at_its_own_end_whatever_lies_behind_it() {
+        // A thumbnail's end, stuffed bytes, a restart marker, and then another picture's end.
+        let tables = [0xff, HUFFMAN_TABLES, 0, 4, 0xff, END];
+        let scan = [0xff, SCAN, 0, 2, 1, 0xff, 0, 0xff, 0xd0, 2, 0xff, END];
+        let whole = [&[0xff, START][..], &tables, &scan].concat();
+        let mut buffer = whole.clone();
+        buffer.extend_from_slice(&[7, 0xff, END]);
+        buffer.resize(600_000, 0);
+        assert_eq!(*picture(&buffer).unwrap(), whole);
+    }
+}
