@@ -65,9 +65,7 @@ pub(super) struct Sampler {
     train: Vec<usize>,
     /// Training scenes.
     scenes: Vec<usize>,
-    /// Share of crops that are drawn hands, the letters that can be drawn with their classes, and
-    /// the class of gestures.
-    hands: Option<(f32, Vec<(&'static str, usize)>, Option<usize>)>,
+    hands: Option<Hands>,
     /// Share of crops that are surroundings, and their class.
     surroundings: Option<(f32, usize)>,
     /// Share of crops that are hands which sign nothing, and those samples.
@@ -76,6 +74,17 @@ pub(super) struct Sampler {
     signers: Option<Vec<Signer>>,
     /// The order of the epoch last asked for.
     epoch: Mutex<Option<(u64, Arc<Vec<usize>>)>>,
+}
+
+/// Drawn hands among the crops.
+#[derive(Debug)]
+struct Hands {
+    /// Their share.
+    share: f32,
+    /// The letters that can be drawn, with their classes.
+    letters: Vec<(&'static str, usize)>,
+    /// The class of gestures.
+    nothing: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -112,7 +121,11 @@ impl Sampler {
             hands == 0.0 || !letters.is_empty(),
             "none of the classes is a letter that can be drawn: leave --drawn out"
         );
-        let hands = (hands > 0.0).then(|| (hands, letters, dataset.nothing()));
+        let hands = (hands > 0.0).then(|| Hands {
+            share: hands,
+            letters,
+            nothing: dataset.nothing(),
+        });
         let train = dataset.of_split(Split::Train);
         ensure!(!train.is_empty(), "there is no training picture");
         let scenes = (0..dataset.scenes.len())
@@ -153,15 +166,15 @@ impl Sampler {
     /// What crop `at` of the run shows, counted from 0 over all epochs.
     pub fn pick(&self, at: u64) -> Pick {
         let mut rng = self.seeded(at, *b"which of signers");
-        if let Some((share, letters, nothing)) = &self.hands
-            && rng.random::<f32>() < *share
+        if let Some(hands) = &self.hands
+            && rng.random::<f32>() < hands.share
         {
-            return match nothing {
+            return match hands.nothing {
                 Some(nothing) if rng.random::<f32>() < DRAWN_GESTURES => {
-                    Pick::Hand(GESTURES[rng.random_range(0..GESTURES.len())], *nothing)
+                    Pick::Hand(GESTURES[rng.random_range(0..GESTURES.len())], nothing)
                 }
                 _ => {
-                    let (letter, class) = letters[rng.random_range(0..letters.len())];
+                    let (letter, class) = hands.letters[rng.random_range(0..hands.letters.len())];
                     Pick::Hand(letter, class)
                 }
             };
