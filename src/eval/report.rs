@@ -211,7 +211,7 @@ impl Report {
             text += "\nletters, worst first:\n";
         }
         for row in self.letters_worst_first().chunks(LETTERS_A_ROW) {
-            let _ = writeln!(text, "{}", row.join("  "));
+            let _ = writeln!(text, "{}", row.join("  ").trim_end());
         }
         if !self.confusions.is_empty() {
             let most = self.confusions.iter().take(SHOWN_CONFUSIONS);

@@ -9,18 +9,23 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, ensure};
 use crossbeam_channel::{Receiver, bounded};
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::demo::{Chance, random_scene};
 use crate::frame::{Rect, Square};
+use crate::picture::Picture;
 use crate::train::augment::{Augmenter, Backdrop, CropPoints, Recipe, Subject};
-use crate::train::dataset::{Dataset, Split};
+use crate::train::dataset::{Dataset, HandPoints, Split};
 use crate::train::store::{Kept, PictureFile, PictureStore};
 
 pub use sampler::{Balance, NothingShares};
 use sampler::{Pick, Sampler};
+
+/// Width and height of the pictures in which hands are drawn: a hand in them has 80 to 165 pixels.
+const DRAWN_SIZE: (usize, usize) = (400, 300);
 
 /// How crops are made of samples and put into batches.
 #[derive(Debug, Clone)]
@@ -39,6 +44,9 @@ pub struct LoaderOptions {
     pub seed: u64,
     /// How many of the training crops show no letter.
     pub nothing: NothingShares,
+    /// Share of training crops that are hands which the program draws: letters and gestures, each of
+    /// them alike often, whatever pictures there are.
+    pub drawn: f32,
     /// Threads that make crops, apart from those that train.
     pub threads: usize,
 }
@@ -56,7 +64,8 @@ pub struct Batch {
     pub images: Vec<u8>,
     /// Each crop's class.
     pub targets: Vec<i32>,
-    /// Each crop's sample, as an index into [`Dataset::samples`]; `None` for surroundings.
+    /// Each crop's sample, as an index into [`Dataset::samples`]; `None` for surroundings and what is
+    /// drawn.
     pub samples: Vec<Option<usize>>,
     /// Each crop's joints, where they are known.
     pub points: Vec<Option<CropPoints>>,
@@ -108,7 +117,13 @@ impl Loader {
             pictures.len() == dataset.samples.len() + dataset.scenes.len(),
             "the pictures in memory are not those of the dataset"
         );
-        let sampler = Sampler::new(&dataset, options.balance, options.nothing, options.seed)?;
+        let sampler = Sampler::new(
+            &dataset,
+            options.balance,
+            options.nothing,
+            options.drawn,
+            options.seed,
+        )?;
         let val = dataset.of_split(Split::Val);
         let threads = ThreadPoolBuilder::new()
             .num_threads(options.threads.max(1))
@@ -288,6 +303,10 @@ impl Loader {
                 surroundings.draw_room(rng, image)?;
                 Ok(made(nothing, None, None))
             }
+            Pick::Hand(label, class) => {
+                let points = self.draw_hand(label, samples, rng, image)?;
+                Ok(made(class, None, points))
+            }
             Pick::Scene(scene, nothing) => {
                 let kept = self.scene(scene)?;
                 let picture = &kept.picture;
@@ -329,6 +348,29 @@ impl Loader {
                 Ok(made(sample.class, Some(index), points))
             }
         }
+    }
+
+    /// A crop of a hand that the program draws, in a room that it draws, too.
+    fn draw_hand(
+        &self,
+        label: &str,
+        augmenter: &mut Augmenter,
+        rng: &mut StdRng,
+        image: &mut [u8],
+    ) -> Result<Option<CropPoints>> {
+        let mut chance = Chance::seeded(rng.random());
+        let drawn = random_scene(&mut chance, label, DRAWN_SIZE)
+            .with_context(|| format!("cannot draw a hand that shows {label}"))?;
+        let Picture { width, height, .. } = drawn.picture;
+        let subject = Subject {
+            picture: &drawn.picture,
+            square: around(&drawn.points).square(self.options.crop_scale, width, height),
+            points: Some(&drawn.points),
+            cut_out: false,
+        };
+        augmenter
+            .crop(&subject, None, rng, image)
+            .with_context(|| format!("cannot crop a drawn hand that shows {label}"))
     }
 
     fn crop_sample(
@@ -410,6 +452,18 @@ fn subject_of(hand: Option<Rect>, crop_scale: f32) -> (Rect, f32) {
     match hand {
         Some(hand) => (hand, crop_scale),
         None => (Rect::FULL, 1.0),
+    }
+}
+
+/// The box that hugs a hand's joints, as the boxes of photographed hands do.
+fn around(points: &HandPoints) -> Rect {
+    let least = |axis: usize| points.iter().map(|p| p[axis]).fold(f32::INFINITY, f32::min);
+    let most = |axis: usize| (points.iter().map(|p| p[axis])).fold(f32::NEG_INFINITY, f32::max);
+    Rect {
+        x0: least(0),
+        y0: least(1),
+        x1: most(0),
+        y1: most(1),
     }
 }
 

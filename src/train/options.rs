@@ -109,6 +109,10 @@ pub struct TrainArgs {
     /// How often each signer is seen
     #[arg(long, value_enum)]
     pub balance: Option<BalanceBy>,
+    /// Share of the training crops that show hands which the program draws: letters, and gestures as
+    /// `nothing`
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub drawn: f32,
     /// Share of the training crops that show surroundings of hands or drawn rooms, as `nothing`
     #[arg(long, value_name = "SHARE")]
     pub surroundings: Option<f32>,
@@ -391,7 +395,9 @@ pub struct TrainOptions {
     pub augment: Augment,
     /// How often each signer is seen.
     pub balance: BalanceBy,
-    /// Share of surroundings among the training crops.
+    /// Share of drawn hands among the training crops.
+    pub drawn: f32,
+    /// Share of surroundings among the other training crops.
     pub surroundings: f32,
     /// Share of hands that sign nothing among the other training crops.
     pub gestures: f32,
@@ -488,13 +494,13 @@ impl Preset {
                 ..transfer
             },
             Preset::Adapt => Defaults {
-                freeze: Freeze::Lowest(10),
-                epochs: 30,
-                lr: 1e-4,
-                head_lr: 3e-4,
+                freeze: Freeze::Lowest(13),
+                epochs: 15,
+                lr: 2e-4,
+                head_lr: 5e-4,
                 weight_decay: 0.0,
-                ema: 0.98,
-                keep: 0.3,
+                ema: 0.95,
+                keep: 0.7,
                 augment: Augment::Rooms,
                 balance: BalanceBy::Signers,
                 ..transfer
@@ -564,6 +570,7 @@ impl TrainArgs {
             points_weight: self.points_weight.unwrap_or(preset.points_weight),
             augment: self.augment.unwrap_or(preset.augment),
             balance: self.balance.unwrap_or(preset.balance),
+            drawn: self.drawn,
             surroundings: self.surroundings.unwrap_or(preset.surroundings),
             gestures: self.gestures.unwrap_or(preset.gestures),
             calibrate: named != Preset::Adapt,
@@ -593,6 +600,7 @@ impl TrainOptions {
                 surroundings: self.surroundings,
                 gestures: self.gestures,
             },
+            drawn: self.drawn,
             threads,
         }
     }
@@ -630,6 +638,7 @@ impl TrainOptions {
             ("--ema", self.ema),
             ("--keep", self.keep),
             ("--warmup", self.warmup),
+            ("--drawn", self.drawn),
             ("--surroundings", self.surroundings),
             ("--gestures", self.gestures),
         ] {
