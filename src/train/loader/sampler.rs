@@ -65,7 +65,8 @@ pub(super) struct Sampler {
     train: Vec<usize>,
     /// Training scenes.
     scenes: Vec<usize>,
-    hands: Option<Hands>,
+    /// Drawn hands, where there are any.
+    hands: Option<DrawnHands>,
     /// Share of crops that are surroundings, and their class.
     surroundings: Option<(f32, usize)>,
     /// Share of crops that are hands which sign nothing, and those samples.
@@ -76,10 +77,10 @@ pub(super) struct Sampler {
     epoch: Mutex<Option<(u64, Arc<Vec<usize>>)>>,
 }
 
-/// Drawn hands among the crops.
+/// What drawn hands show, and how often.
 #[derive(Debug)]
-struct Hands {
-    /// Their share.
+struct DrawnHands {
+    /// Share of crops.
     share: f32,
     /// The letters that can be drawn, with their classes.
     letters: Vec<(&'static str, usize)>,
@@ -114,14 +115,14 @@ impl Sampler {
         );
         let class_of = |letter: &str| dataset.labels.iter().position(|label| label == letter);
         let letters = LETTERS.iter();
-        let letters: Vec<(&str, usize)> = letters
+        let letters: Vec<(&'static str, usize)> = letters
             .filter_map(|&letter| Some((letter, class_of(letter)?)))
             .collect();
         ensure!(
             hands == 0.0 || !letters.is_empty(),
             "none of the classes is a letter that can be drawn: leave --drawn out"
         );
-        let hands = (hands > 0.0).then(|| Hands {
+        let hands = (hands > 0.0).then(|| DrawnHands {
             share: hands,
             letters,
             nothing: dataset.nothing(),
