@@ -41,7 +41,7 @@ pub enum Movement {
 /// What a drawn letter is made of: its name, the letter that its handshape is read as while it
 /// stands still, further letters that it is read as while it moves and turns, and its movement.
 const DRAWN: [(&str, &str, &[&str], Stroke); 2] = [
-    ("J", "I", &["Y", "Q", "D", "L", "G", "K"], Stroke::Hook),
+    ("J", "I", &["Y", "Q", "D", "L"], Stroke::Hook),
     ("Z", "D", &["X", "G"], Stroke::Zigzag),
 ];
 

@@ -231,8 +231,13 @@ impl Speller {
         self.text.get(start..).unwrap_or_default()
     }
 
-    /// Puts `word` in the place of the one that is being spelled, and ends it.
+    /// Puts `word` in the place of the one that is being spelled, and ends it. A letter that is
+    /// being held belonged to it.
     pub fn complete(&mut self, word: &str) {
+        self.latched = self.hold.as_ref().map(|hold| Latch {
+            letter: Arc::clone(&hold.letter),
+            gone: 0.0,
+        });
         self.text.truncate(self.text.len() - self.word().len());
         self.newest = None;
         self.push(word);

@@ -327,6 +327,14 @@ fn a_word_is_completed_in_place_of_its_beginning() {
     signer.speller.complete("HELLO");
     assert_eq!(signer.text(), "AB HELLO ");
     assert_eq!(signer.speller.word(), "");
+    signer.hold("H", 100);
+    signer.speller.complete("AGAIN");
+    signer.hold("H", 1000);
+    assert_eq!(
+        signer.text(),
+        "AB HELLO AGAIN ",
+        "what was being held is taken to be of the word"
+    );
 }
 
 #[test]
