@@ -1,7 +1,9 @@
 //! `signcam` without a command: watches a source live.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "record")]
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

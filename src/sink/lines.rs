@@ -84,7 +84,7 @@ pub fn write(reading: &Reading, text: &str, out: &mut impl Write) -> io::Result<
 /// Returns `false` when nobody reads any more.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_change(typed: &Typed, time: Duration, out: &mut impl Write) -> io::Result<bool> {
     let (event, letter) = match &typed.change {
         Change::Letter(letter) => ("letter", Some(&**letter)),
@@ -105,7 +105,7 @@ pub fn write_change(typed: &Typed, time: Duration, out: &mut impl Write) -> io::
 /// Returns `false` when nobody reads any more.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_text(text: &str, time: Duration, out: &mut impl Write) -> io::Result<bool> {
     let line = EventLine {
         event: "text",
@@ -133,7 +133,7 @@ struct PracticeLine<'a> {
 /// Returns `false` when nobody reads any more.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_practice(step: &Step, time: Duration, out: &mut impl Write) -> io::Result<bool> {
     let (event, letter) = match step {
         Step::Ask(letter) => ("ask", Some(&**letter)),
