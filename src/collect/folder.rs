@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -16,7 +16,7 @@ use image::codecs::jpeg::JpegEncoder;
 
 use super::Shot;
 use super::names::check_name;
-use crate::files::write_whole;
+use crate::files::{open_bounded, write_whole};
 
 /// The table's name, by which training finds it.
 pub const TABLE: &str = "hands.csv";
@@ -25,6 +25,9 @@ pub const TABLE: &str = "hands.csv";
 const COLUMNS: [&str; 9] = [
     "path", "signer", "split", "label", "x0", "y0", "x1", "y1", "take",
 ];
+
+/// Bytes that a table may have.
+const MAX_BYTES: u64 = 256 << 20;
 
 /// Of so many takes of a label one is held back, beginning with the second.
 const HELD_BACK: u32 = 4;
@@ -206,24 +209,31 @@ impl Folder {
         if !table.exists() {
             return Ok(());
         }
-        let bytes = fs::read(&table)?;
+        let mut bytes = Vec::new();
+        open_bounded(&table, MAX_BYTES)?.read_to_end(&mut bytes)?;
         let whole = bytes
             .iter()
             .rposition(|&byte| byte == b'\n')
             .map_or(0, |at| at + 1);
-        if whole < bytes.len() {
-            tracing::warn!("removed a torn row at the end of {}", table.display());
-            write_whole(&table, bytes.get(..whole).unwrap_or_default())?;
-        }
-        let mut reader = csv::Reader::from_path(&table)?;
-        let columns = reader.headers()?.clone();
+        // Before anything is mended, since somebody else's table is not ours to mend.
+        let ours = match whole {
+            0 => line(&COLUMNS)?.starts_with(&bytes),
+            _ => csv::Reader::from_reader(&*bytes)
+                .headers()?
+                .iter()
+                .eq(COLUMNS),
+        };
         ensure!(
-            whole == 0 || columns.iter().eq(COLUMNS),
+            ours,
             "it has other columns than collecting writes ({}): collect into a folder of its own",
             COLUMNS.join(",")
         );
         if whole == 0 {
             return Ok(fs::remove_file(&table)?);
+        }
+        if whole < bytes.len() {
+            tracing::warn!("removed a torn row at the end of {}", table.display());
+            write_whole(&table, bytes.get(..whole).unwrap_or_default())?;
         }
         let (root, signer) = (self.root.clone(), self.signer.clone());
         let is_gone = move |row: &StringRecord| {
@@ -231,7 +241,7 @@ impl Folder {
                 && !root.join(row.get(0).unwrap_or_default()).is_file()
         };
         let mut gone = 0;
-        for row in reader.records() {
+        for row in csv::Reader::from_path(&table)?.records() {
             gone += usize::from(is_gone(&row?));
         }
         if gone > 0 {

@@ -8,7 +8,7 @@
 //! Nothing leaves the machine, and nothing that is there is overwritten.
 
 mod booth;
-mod folder;
+pub mod folder;
 mod names;
 mod takes;
 #[cfg(test)]
@@ -137,7 +137,7 @@ fn summary(takes: &Takes) -> String {
 
 /// A frame that was asked for, as the camera sees it, with its hand.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Shot {
+pub struct Shot {
     /// Pixels in a row.
     pub width: usize,
     /// Rows.

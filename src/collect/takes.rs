@@ -172,7 +172,7 @@ impl Takes {
             self.notice = None;
             self.trouble = None;
             self.take = Some(Take {
-                number: self.folder.count(self.label()).takes + 1,
+                number: self.folder.count(self.label()).takes.saturating_add(1),
                 pictures: Vec::new(),
                 due: now,
             });

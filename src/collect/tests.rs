@@ -235,14 +235,28 @@ fn nothing_that_lies_there_is_overwritten() {
 #[test]
 fn a_table_of_another_make_is_refused_and_left_alone() {
     let root = tempfile::tempdir().unwrap();
-    let table = "path,signer,split,label\nx/A/1.jpg,x,train,A\n";
-    fs::write(root.path().join(TABLE), table).unwrap();
+    for table in [
+        "path,signer,split,label\nx/A/1.jpg,x,train,A\n",
+        "path,signer,split,label\nx/A/1.jpg,x,train,A",
+        "a list without an end of line",
+    ] {
+        fs::write(root.path().join(TABLE), table).unwrap();
+        let error = format!("{:#}", Folder::open(root.path(), "ada").unwrap_err());
+        assert!(
+            error.contains(TABLE) && error.contains("other columns"),
+            "{error}"
+        );
+        assert_eq!(fs::read_to_string(root.path().join(TABLE)).unwrap(), table);
+    }
+}
+
+#[test]
+fn a_table_of_absurd_size_is_refused_before_it_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    let file = fs::File::create(root.path().join(TABLE)).unwrap();
+    file.set_len(1 << 40).unwrap();
     let error = format!("{:#}", Folder::open(root.path(), "ada").unwrap_err());
-    assert!(
-        error.contains(TABLE) && error.contains("other columns"),
-        "{error}"
-    );
-    assert_eq!(fs::read_to_string(root.path().join(TABLE)).unwrap(), table);
+    assert!(error.contains(TABLE) && error.contains("MiB"), "{error}");
 }
 
 #[test]
