@@ -239,6 +239,10 @@ fn tables(corpus: &Corpus) -> Result<()> {
     let frames = "path,signer,split,label,x0,y0,x1,y1\n\
                   a.png,mia,train,A,0.1,0.2,0.8,0.9\nb.png,bea,val,B,0.2,0.2,0.5,0.6\n";
     corpus.put("tables", "frames", frames.as_bytes())?;
+    let collected = "path,signer,split,label,x0,y0,x1,y1,take\n\
+                     a.png,ada,train,A,0.1,0.2,0.8,0.9,1\nb.png,bea,dev,B,,,,,2\n\
+                     c.png,ada,dev,B,0.2,0.2,0.5,0.6,2\na.png,ada";
+    corpus.put("tables", "collected", collected.as_bytes())?;
     corpus.put(
         "tables",
         "boxes",
@@ -296,6 +300,7 @@ fn words(corpus: &Corpus) -> Result<()> {
         "eval\nDIR\n--boxes\nb.csv\n--split\ndev\n--find",
         "--data\nDIR\n--exclude\nm*/[MN]\n--exclude\na\n--freeze\n12\n--folds\nsigners=8",
         "--data\nDIR\n--lr\n1e-3\n--ema\n0.99\n--backbone\nnone\n--preset\nnotebook\n--augment\nrooms",
+        "the 100\nhello\r\nÜber\nhelp HE h",
         "[Parsed_showinfo_0 @ 0x5] [info] config in time_base: 1/15360, frame_rate: 30/1\n\
          [Parsed_showinfo_0 @ 0x5] [info] n:   0 pts:   7680 pts_time:0.5 fmt:yuv420p s:160x120 i:P",
     ];

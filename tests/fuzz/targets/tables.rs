@@ -1,4 +1,5 @@
-//! Tables of any bytes: the trainer's lists of hands and frames, and an evaluation's boxes.
+//! Tables of any bytes: the trainer's lists of hands and frames, an evaluation's boxes, and what
+//! was collected so far.
 #![no_main]
 
 use std::fs;
@@ -6,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
+use signcam::collect::folder::{Folder, TABLE};
 use signcam::eval::read_boxes;
 use signcam::train::dataset::{DataSource, Dataset};
 
@@ -44,6 +46,15 @@ fuzz_target!(
         }
         for split in [None, Some("dev")] {
             let _ = read_boxes(&table, split);
+        }
+        let collected = folder.join(TABLE);
+        fs::write(&collected, bytes).unwrap();
+        if let Ok(opened) = Folder::open(folder, "ada") {
+            assert!(opened.count("A").pictures <= bytes.len());
+            // What was mended is read as it is.
+            let before = fs::read(&collected).ok();
+            Folder::open(folder, "ada").unwrap();
+            assert_eq!(fs::read(&collected).ok(), before);
         }
     }
 );

@@ -1,40 +1,56 @@
-//! Command lines of any words, one a line, for both programs; and the lines that an ffmpeg process
-//! writes.
+//! Command lines of any words, one a line, for both programs; the lines that an ffmpeg process
+//! writes; and lists of words to suggest from.
 #![no_main]
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use clap::Parser;
 use libfuzzer_sys::fuzz_target;
 use signcam::cli::Cli;
+use signcam::recognize::words::Words;
 use signcam::source::video::read_ffmpeg_log;
+use signcam::train::finder::run::HandArgs;
+use signcam::train::options::TrainArgs;
 
-#[cfg(feature = "train")]
-mod train {
-    use clap::Parser;
-    use signcam::train::finder::run::HandArgs;
-    use signcam::train::options::TrainArgs;
+static LIST: OnceLock<PathBuf> = OnceLock::new();
 
-    #[derive(Parser)]
-    pub struct Letters {
-        #[command(flatten)]
-        pub args: TrainArgs,
-    }
-
-    #[derive(Parser)]
-    pub struct Hand {
-        #[command(flatten)]
-        _args: HandArgs,
-    }
+/// What `train` takes.
+#[derive(Parser)]
+struct Letters {
+    #[command(flatten)]
+    args: TrainArgs,
 }
 
-fuzz_target!(|text: &str| {
-    let words = || ["program"].into_iter().chain(text.lines().take(24));
-    let _ = Cli::try_parse_from(words());
-    #[cfg(feature = "train")]
-    {
-        if let Ok(letters) = train::Letters::try_parse_from(words()) {
+/// What `train hand` takes.
+#[derive(Parser)]
+struct Hand {
+    #[command(flatten)]
+    _args: HandArgs,
+}
+
+fuzz_target!(
+    init: {
+        let folder = tempfile::tempdir().unwrap().keep();
+        LIST.set(folder.join("words.txt")).unwrap();
+    },
+    |text: &str| {
+        let words = || ["program"].into_iter().chain(text.lines().take(24));
+        let _ = Cli::try_parse_from(words());
+        if let Ok(letters) = Letters::try_parse_from(words()) {
             let _ = letters.args.resolve(None);
         }
-        let _ = train::Hand::try_parse_from(words());
+        let _ = Hand::try_parse_from(words());
+        read_ffmpeg_log(text);
+        let list = LIST.get().unwrap();
+        fs::write(list, text).unwrap();
+        if let Ok(mut words) = Words::load(list) {
+            for beginning in text.split_whitespace().take(8) {
+                for word in words.suggest(beginning) {
+                    assert!(word.starts_with(&beginning.to_uppercase()));
+                }
+            }
+        }
     }
-    read_ffmpeg_log(text);
-});
+);
