@@ -12,7 +12,7 @@ const ROWS: usize = LETTERS.len().div_ceil(COLUMNS);
 /// Behind the hands.
 const WALL: u32 = 0x1d_242d;
 /// Between the cells.
-const GROUND: u32 = 0x0b_0e14;
+pub(super) const GROUND: u32 = 0x0b_0e14;
 
 /// Dots along the way of a fingertip.
 const DOTS: usize = 240;

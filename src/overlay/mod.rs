@@ -15,6 +15,7 @@
 mod canvas;
 mod chart;
 mod latency;
+mod mistaken;
 mod panels;
 mod practice;
 mod scene;
@@ -35,6 +36,7 @@ use crate::recognize::Reading;
 use crate::stats::Times;
 
 pub use canvas::Canvas;
+pub use mistaken::{Mistaken, draw_mistaken};
 pub use practice::Practised;
 
 /// Everything one picture on the screen shows.

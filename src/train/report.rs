@@ -3,19 +3,26 @@
 mod figures;
 mod plots;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
 use serde::Serialize;
 
 use super::dataset::{Count, Dataset};
 use super::fit::Epoch;
 use super::options::TrainOptions;
 use crate::files::write_whole;
+use crate::overlay::{Mistaken, draw_mistaken};
 
 pub use figures::{Figures, Reading, SignerFigures};
+
+/// How many kinds of mistakes are drawn.
+const MISTAKES: usize = 12;
 
 /// A run, as `report.json` has it.
 #[derive(Debug, Clone, Serialize)]
@@ -77,7 +84,8 @@ impl DataSummary {
 
 impl Report {
     /// Writes `report.json`, `accuracy.svg`, `loss.svg` and `confusion.svg` to `folder`, each whole
-    /// or not at all; makes the folder where it is missing.
+    /// or not at all, and, where letters were mistaken, `mistaken.png`: the most frequent mistakes with
+    /// hands that the program draws. Makes the folder where it is missing.
     ///
     /// # Errors
     /// When the folder cannot be made or a file cannot be written.
@@ -98,8 +106,38 @@ impl Report {
         ] {
             write_whole(&folder.join(name), plot.as_bytes())?;
         }
+        if let Some(picture) = draw_mistaken(&mistaken(&best.labels, &best.confusion))? {
+            let mut png = Vec::new();
+            PngEncoder::new(&mut png).write_image(
+                &picture.pixels,
+                picture.width as u32,
+                picture.height as u32,
+                ExtendedColorType::Rgb8,
+            )?;
+            write_whole(&folder.join("mistaken.png"), &png)?;
+        }
         Ok(())
     }
+}
+
+/// The most frequent mistakes of a confusion matrix, those of most pictures first.
+fn mistaken(labels: &[String], counts: &[Vec<usize>]) -> Vec<Mistaken> {
+    let mut pairs = Vec::new();
+    for (shown, row) in labels.iter().zip(counts) {
+        for (read, &count) in labels.iter().zip(row) {
+            if shown != read && count > 0 {
+                pairs.push(Mistaken {
+                    shown: shown.clone(),
+                    read: read.clone(),
+                    count,
+                    of: row.iter().sum(),
+                });
+            }
+        }
+    }
+    pairs.sort_by_key(|pair| Reverse(pair.count));
+    pairs.truncate(MISTAKES);
+    pairs
 }
 
 /// The commit that this program's source is at, with `-dirty` behind it where files were changed;

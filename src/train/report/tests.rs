@@ -166,7 +166,26 @@ fn a_report_is_written_for_two_classes_and_for_27() {
         for name in &names {
             assert!(svg.contains(&format!("\n{name}\n")), "{name} is not named");
         }
+        assert_eq!(place.join("mistaken.png").exists(), names.len() == 27);
     }
+}
+
+#[test]
+fn the_most_frequent_mistakes_come_first_with_their_share() {
+    let counts = [vec![7, 1, 2], vec![0, 9, 0], vec![5, 0, 5]];
+    let pairs: Vec<_> = mistaken(&labels(&["I", "J", "nothing"]), &counts)
+        .into_iter()
+        .map(|pair| (pair.shown, pair.read, pair.count, pair.of))
+        .collect();
+    let expected = [
+        ("nothing", "I", 5, 10),
+        ("I", "nothing", 2, 10),
+        ("I", "J", 1, 10),
+    ];
+    assert_eq!(
+        pairs,
+        expected.map(|(shown, read, count, of)| (shown.into(), read.into(), count, of))
+    );
 }
 
 #[test]
