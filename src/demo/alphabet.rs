@@ -10,7 +10,7 @@ pub const LETTERS: [&str; 26] = [
 ];
 
 /// Gestures that are no letter.
-pub const GESTURES: [&str; 16] = [
+pub const GESTURES: [&str; 17] = [
     "open",
     "flat",
     "back",
@@ -26,6 +26,7 @@ pub const GESTURES: [&str; 16] = [
     "thumb-down",
     "gun",
     "claw",
+    "beak",
     "point",
 ];
 
@@ -356,6 +357,17 @@ pub fn pose(label: &str) -> Option<Pose> {
                 finger(12.0, 58.0, 38.0, -12.0),
             ],
             front,
+            ARM,
+        ),
+        "beak" => hold(
+            thumb(27.0, 42.0, 30.0, 2.0, 0.0),
+            [
+                finger(70.0, 12.0, 4.0, -3.0),
+                finger(72.0, 12.0, 4.0, 0.0),
+                FIST,
+                FIST,
+            ],
+            turned(35.0, 6.0, 0.0),
             ARM,
         ),
         "point" => hold(

@@ -12,7 +12,9 @@ use crate::picture::Picture;
 /// A cell's height, the hand's side and the words' width between two hands, in pixels.
 const HAND: i32 = 150;
 const WORDS: i32 = 110;
+/// Around cells and between rows; between columns, so that pairs stay together.
 const GAP: i32 = 12;
+const APART: i32 = 44;
 const COLUMNS: usize = 3;
 
 /// Pictures of one label that were read as another.
@@ -40,7 +42,7 @@ pub fn draw_mistaken(pairs: &[Mistaken]) -> Result<Option<Picture>> {
     let cell = HAND * 2 + WORDS;
     let columns = pairs.len().min(COLUMNS);
     let rows = pairs.len().div_ceil(COLUMNS);
-    let width = GAP as usize + columns * (cell + GAP) as usize;
+    let width = (GAP * 2 + columns as i32 * (cell + APART) - APART) as usize;
     let height = GAP as usize + rows * (HAND + GAP) as usize;
     let mut pixels = vec![GROUND; width * height];
     let mut canvas = Canvas {
@@ -50,7 +52,7 @@ pub fn draw_mistaken(pairs: &[Mistaken]) -> Result<Option<Picture>> {
     };
     let mut text = Type::new()?;
     for (at, pair) in pairs.iter().enumerate() {
-        let left = GAP + (at % COLUMNS) as i32 * (cell + GAP);
+        let left = GAP + (at % COLUMNS) as i32 * (cell + APART);
         let top = GAP + (at / COLUMNS) as i32 * (HAND + GAP);
         side(&mut canvas, &mut text, (left, top), &pair.shown);
         side(
@@ -125,7 +127,7 @@ mod tests {
             });
             light.count()
         };
-        let second = GAP + HAND * 2 + WORDS + GAP;
+        let second = GAP + HAND * 2 + WORDS + APART;
         let hands = [GAP, GAP + HAND + WORDS, second].map(|left| bright(left, GAP));
         assert!(hands.iter().all(|&light| light > 2000), "{hands:?}");
         let word = bright(second + HAND + WORDS, GAP);
