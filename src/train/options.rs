@@ -500,7 +500,7 @@ impl Preset {
                 head_lr: 5e-4,
                 weight_decay: 0.0,
                 ema: 0.95,
-                keep: 0.7,
+                keep: 0.8,
                 augment: Augment::Rooms,
                 balance: BalanceBy::Signers,
                 ..transfer
