@@ -2,28 +2,30 @@
 
 use anyhow::Result;
 
-use super::canvas::{Area, Canvas};
+use super::canvas::{Area, Canvas, Ink};
 use super::chart::{self, GROUND};
 use super::scene::{DIM, WHITE};
 use super::text::{Face, Style, Type};
 use crate::demo::alphabet::LETTERS;
 use crate::picture::Picture;
 
-/// A cell's height, the hand's side and the words' width between two hands, in pixels.
+/// The side of a hand's picture, in pixels.
 const HAND: i32 = 150;
+/// Width of the words between the two hands of a pair.
 const WORDS: i32 = 110;
-/// Around cells and between rows; between columns, so that pairs stay together.
+/// Around all pairs, and from row to row.
 const GAP: i32 = 12;
+/// From pair to pair in a row.
 const APART: i32 = 44;
-const COLUMNS: usize = 3;
+const PAIRS_IN_A_ROW: usize = 3;
 
 /// Pictures of one label that were read as another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistaken {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mistaken<'a> {
     /// What they show.
-    pub shown: String,
+    pub shown: &'a str,
     /// What was read.
-    pub read: String,
+    pub read: &'a str,
     /// How many.
     pub count: usize,
     /// Of so many that show it.
@@ -35,14 +37,14 @@ pub struct Mistaken {
 /// # Errors
 /// When the embedded fonts cannot be read.
 pub fn draw_mistaken(pairs: &[Mistaken]) -> Result<Option<Picture>> {
-    let known = |label: &String| LETTERS.contains(&label.as_str());
-    if !(pairs.iter()).any(|pair| known(&pair.shown) || known(&pair.read)) {
+    let is_drawn = |pair: &Mistaken| LETTERS.contains(&pair.shown) || LETTERS.contains(&pair.read);
+    if !pairs.iter().any(is_drawn) {
         return Ok(None);
     }
-    let cell = HAND * 2 + WORDS;
-    let columns = pairs.len().min(COLUMNS);
-    let rows = pairs.len().div_ceil(COLUMNS);
-    let width = (GAP * 2 + columns as i32 * (cell + APART) - APART) as usize;
+    let pair_width = HAND * 2 + WORDS;
+    let columns = pairs.len().min(PAIRS_IN_A_ROW);
+    let rows = pairs.len().div_ceil(PAIRS_IN_A_ROW);
+    let width = (GAP * 2 + columns as i32 * (pair_width + APART) - APART) as usize;
     let height = GAP as usize + rows * (HAND + GAP) as usize;
     let mut pixels = vec![GROUND; width * height];
     let mut canvas = Canvas {
@@ -52,28 +54,20 @@ pub fn draw_mistaken(pairs: &[Mistaken]) -> Result<Option<Picture>> {
     };
     let mut text = Type::new()?;
     for (at, pair) in pairs.iter().enumerate() {
-        let left = GAP + (at % COLUMNS) as i32 * (cell + APART);
-        let top = GAP + (at / COLUMNS) as i32 * (HAND + GAP);
-        side(&mut canvas, &mut text, (left, top), &pair.shown);
-        side(
-            &mut canvas,
-            &mut text,
-            (left + HAND + WORDS, top),
-            &pair.read,
-        );
-        let lines = [
-            (format!("{} of {}", pair.count, pair.of), WHITE),
-            ("read as".to_string(), DIM),
-        ];
-        for (line, (words, ink)) in lines.iter().enumerate() {
-            let style = Style {
-                face: Face::Text,
-                size: 17.0,
-            };
-            let x = (left + HAND) as f32 + (WORDS as f32 - text.width(style, words)) / 2.0;
-            let y = (top + HAND / 2) as f32 + 24.0 * line as f32;
-            text.draw(&mut canvas, (x, y), style, *ink, words);
-        }
+        let left = GAP + (at % PAIRS_IN_A_ROW) as i32 * (pair_width + APART);
+        let top = GAP + (at / PAIRS_IN_A_ROW) as i32 * (HAND + GAP);
+        let (words, other) = (left + HAND, left + HAND + WORDS);
+        side(&mut canvas, &mut text, (left, top), pair.shown);
+        side(&mut canvas, &mut text, (other, top), pair.read);
+        let style = Style {
+            face: Face::Text,
+            size: 17.0,
+        };
+        let (middle, y) = ((words + WORDS / 2) as f32, (top + HAND / 2) as f32);
+        let count = format!("{} of {}", pair.count, pair.of);
+        centred(&mut canvas, &mut text, (middle, y), style, WHITE, &count);
+        let below = (middle, y + 24.0);
+        centred(&mut canvas, &mut text, below, style, DIM, "read as");
     }
     let pixels = pixels.iter().flat_map(|rgb| {
         let [_, r, g, b] = rgb.to_be_bytes();
@@ -97,19 +91,32 @@ fn side(canvas: &mut Canvas, text: &mut Type, (left, top): (i32, i32), label: &s
         face: Face::Display,
         size: 22.0,
     };
-    let x = left as f32 + (HAND as f32 - text.width(style, label)) / 2.0;
     let y = (top + HAND / 2) as f32 + text.cap_height(style) / 2.0;
-    text.draw(canvas, (x, y), style, WHITE, label);
+    let middle = (left + HAND / 2) as f32;
+    centred(canvas, text, (middle, y), style, WHITE, label);
+}
+
+/// Writes a line to both sides of `middle`, on the baseline `y`.
+fn centred(
+    canvas: &mut Canvas,
+    text: &mut Type,
+    (middle, y): (f32, f32),
+    style: Style,
+    ink: Ink,
+    line: &str,
+) {
+    let x = middle - text.width(style, line) / 2.0;
+    text.draw(canvas, (x, y), style, ink, line);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn pair(shown: &str, read: &str) -> Mistaken {
+    fn pair<'a>(shown: &'a str, read: &'a str) -> Mistaken<'a> {
         Mistaken {
-            shown: shown.into(),
-            read: read.into(),
+            shown,
+            read,
             count: 3,
             of: 20,
         }

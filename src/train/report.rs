@@ -3,7 +3,6 @@
 mod figures;
 mod plots;
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +16,7 @@ use super::dataset::{Count, Dataset};
 use super::fit::Epoch;
 use super::options::TrainOptions;
 use crate::files::write_whole;
-use crate::overlay::{Mistaken, draw_mistaken};
+use crate::overlay::draw_mistaken;
 
 pub use figures::{Figures, Reading, SignerFigures};
 
@@ -106,7 +105,9 @@ impl Report {
         ] {
             write_whole(&folder.join(name), plot.as_bytes())?;
         }
-        if let Some(picture) = draw_mistaken(&mistaken(&best.labels, &best.confusion))? {
+        let mut mistaken = best.confusions();
+        mistaken.truncate(MISTAKES);
+        if let Some(picture) = draw_mistaken(&mistaken)? {
             let mut png = Vec::new();
             PngEncoder::new(&mut png).write_image(
                 &picture.pixels,
@@ -118,26 +119,6 @@ impl Report {
         }
         Ok(())
     }
-}
-
-/// The most frequent mistakes of a confusion matrix, those of most pictures first.
-fn mistaken(labels: &[String], counts: &[Vec<usize>]) -> Vec<Mistaken> {
-    let mut pairs = Vec::new();
-    for (shown, row) in labels.iter().zip(counts) {
-        for (read, &count) in labels.iter().zip(row) {
-            if shown != read && count > 0 {
-                pairs.push(Mistaken {
-                    shown: shown.clone(),
-                    read: read.clone(),
-                    count,
-                    of: row.iter().sum(),
-                });
-            }
-        }
-    }
-    pairs.sort_by_key(|pair| Reverse(pair.count));
-    pairs.truncate(MISTAKES);
-    pairs
 }
 
 /// The commit that this program's source is at, with `-dirty` behind it where files were changed;

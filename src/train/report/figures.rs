@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::overlay::Mistaken;
+
 /// One picture, what it shows and what was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
@@ -141,18 +143,23 @@ impl Figures {
         }
     }
 
-    /// The pairs of classes that are taken for each other most often: what is shown, what is read,
-    /// pictures.
-    pub fn confusions(&self) -> Vec<(&str, &str, usize)> {
+    /// The pairs of classes that are taken for each other, those of most pictures first.
+    pub fn confusions(&self) -> Vec<Mistaken<'_>> {
         let mut pairs = Vec::new();
         for (shown, row) in self.labels.iter().zip(&self.confusion) {
+            let of = row.iter().sum();
             for (read, &count) in self.labels.iter().zip(row) {
                 if shown != read && count > 0 {
-                    pairs.push((shown.as_str(), read.as_str(), count));
+                    pairs.push(Mistaken {
+                        shown,
+                        read,
+                        count,
+                        of,
+                    });
                 }
             }
         }
-        pairs.sort_by_key(|&(shown, read, count)| (std::cmp::Reverse(count), shown, read));
+        pairs.sort_by_key(|pair| (std::cmp::Reverse(pair.count), pair.shown, pair.read));
         pairs
     }
 }
@@ -261,7 +268,7 @@ impl fmt::Display for Figures {
             let most: Vec<String> = confusions
                 .iter()
                 .take(8)
-                .map(|(shown, read, count)| format!("{shown} as {read} ({count})"))
+                .map(|pair| format!("{} as {} ({})", pair.shown, pair.read, pair.count))
                 .collect();
             writeln!(f, "most often misread: {}", most.join(", "))?;
         }
