@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use serde::Serialize;
 
 use crate::demo::{Chance, random_scene};
 use crate::frame::{Rect, Square};
@@ -34,6 +35,8 @@ pub struct LoaderOptions {
     pub batch: usize,
     /// The crops' side, in pixels.
     pub size: usize,
+    /// The run's first part, whose crops are smaller, where it has one.
+    pub small_first: Option<SmallFirst>,
     /// The crop's side as a multiple of the hand box's larger side.
     pub crop_scale: f32,
     /// How training crops are varied.
@@ -49,6 +52,16 @@ pub struct LoaderOptions {
     pub drawn: f32,
     /// Threads that make crops, apart from those that train.
     pub threads: usize,
+}
+
+/// The first part of a run, in which training crops are smaller: most of what is to be learned shows in
+/// them too, and takes less time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SmallFirst {
+    /// Epochs in it.
+    pub epochs: usize,
+    /// The crops' side in it, in pixels.
+    pub size: usize,
 }
 
 /// Crops with what they show.
@@ -96,6 +109,8 @@ enum Varied {
 /// Those that make crops, with their buffers.
 #[derive(Debug)]
 struct Augmenters {
+    /// The crops' side, in pixels.
+    size: usize,
     samples: Augmenter,
     surroundings: Augmenter,
 }
@@ -161,7 +176,15 @@ impl Loader {
         let picks: Vec<(u64, Pick)> = (first..first + self.options.batch as u64)
             .map(|at| (at, self.sampler.pick(at)))
             .collect();
-        self.make(step, &picks, Varied::Yes)
+        self.make(step, &picks, Varied::Yes, self.size_at(step))
+    }
+
+    /// The side of the training crops of `step`, in pixels.
+    fn size_at(&self, step: u64) -> usize {
+        match self.options.small_first {
+            Some(first) if step < first.epochs as u64 * self.steps_per_epoch() => first.size,
+            _ => self.options.size,
+        }
     }
 
     /// Validation pictures.
@@ -186,7 +209,7 @@ impl Loader {
             .iter()
             .map(|&sample| (0, Pick::Sample(sample)))
             .collect();
-        self.make(number, &picks, Varied::No)
+        self.make(number, &picks, Varied::No, self.options.size)
     }
 
     /// The training samples as they are seen live, without variation: batch `number` of them,
@@ -204,7 +227,8 @@ impl Loader {
             .iter()
             .map(|&sample| (0, Pick::Sample(sample)))
             .collect();
-        self.make(number, &picks, Varied::No).map(Some)
+        self.make(number, &picks, Varied::No, self.options.size)
+            .map(Some)
     }
 
     /// Makes the batches of the steps `from..to` on a thread of its own, at most `ahead` of them
@@ -227,8 +251,7 @@ impl Loader {
         Batches::start(0, self.val_batches(), ahead, move |at| loader.val_batch(at))
     }
 
-    fn make(&self, step: u64, picks: &[(u64, Pick)], varied: Varied) -> Result<Batch> {
-        let size = self.options.size;
+    fn make(&self, step: u64, picks: &[(u64, Pick)], varied: Varied, size: usize) -> Result<Batch> {
         let bytes = size * size * 3;
         let mut images = vec![0; picks.len() * bytes];
         let made: Vec<Result<Made>> = self.threads.install(|| {
@@ -236,7 +259,7 @@ impl Loader {
                 .par_chunks_exact_mut(bytes)
                 .zip(picks)
                 .map(|(image, &(at, pick))| {
-                    let mut augmenters = self.augmenters(varied);
+                    let mut augmenters = self.augmenters(varied, size);
                     let mut rng = seeded(self.options.seed, at);
                     let made = self.make_one(pick, &mut augmenters, &mut rng, image);
                     if let Varied::Yes = varied {
@@ -264,15 +287,17 @@ impl Loader {
         Ok(batch)
     }
 
-    fn augmenters(&self, varied: Varied) -> Augmenters {
+    fn augmenters(&self, varied: Varied, size: usize) -> Augmenters {
         let fresh = |recipe: &Recipe| Augmenters {
-            samples: Augmenter::new(recipe.clone(), self.options.size),
-            surroundings: Augmenter::new(recipe.for_surroundings(), self.options.size),
+            size,
+            samples: Augmenter::new(recipe.clone(), size),
+            surroundings: Augmenter::new(recipe.for_surroundings(), size),
         };
         match varied {
             Varied::No => fresh(&Recipe::NONE),
             Varied::Yes => {
-                let idle = self.idle().pop();
+                // Those of the run's first part are of no use after it.
+                let idle = self.idle().pop().filter(|idle| idle.size == size);
                 idle.unwrap_or_else(|| fresh(&self.options.recipe))
             }
         }
@@ -292,6 +317,7 @@ impl Loader {
         let Augmenters {
             samples,
             surroundings,
+            ..
         } = augmenters;
         let made = |class: usize, sample, points| Made {
             target: class as i32,
