@@ -18,10 +18,8 @@ fn make_models(data: &Path, out: &Path) -> Command {
     command.env("TRAIN", env!("CARGO_BIN_EXE_train"));
     let tiny = [
         ("BACKBONE", "none"),
-        ("EPOCHS", "1"),
-        ("STEPS", "2"),
-        ("SIZE", "32"),
-        ("HAND_SIZE", "64"),
+        ("LETTER_RUN", "--epochs 2 --size 64 --small-first 1@32"),
+        ("HAND_RUN", "--steps 2 --size 64"),
     ];
     command.envs(tiny);
     command
