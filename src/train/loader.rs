@@ -26,7 +26,7 @@ pub use sampler::{Balance, NothingShares};
 use sampler::{Pick, Sampler};
 
 /// Width and height of the pictures in which hands are drawn: a hand in them has 80 to 165 pixels.
-pub(crate) const DRAWN_SIZE: (usize, usize) = (400, 300);
+const DRAWN_SIZE: (usize, usize) = (400, 300);
 
 /// How crops are made of samples and put into batches.
 #[derive(Debug, Clone)]

@@ -8,22 +8,19 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::Target;
-use crate::demo::alphabet::{GESTURES, LETTERS};
-use crate::demo::{Chance, random_scene};
 use crate::frame::Rect;
 use crate::picture::Picture;
 use crate::recognize::finder::whole;
 use crate::train::augment::{Augmenter, Backdrop, Border, Recipe, Subject};
 use crate::train::dataset::{Dataset, HandPoints, Split};
 use crate::train::loader::negatives::widened;
-use crate::train::loader::{Batches, DRAWN_SIZE, seeded};
+use crate::train::loader::{Batches, seeded};
 use crate::train::store::PictureStore;
 
-/// Shares of training pictures that are whole frames, close hands, and hands that the program draws; of
-/// the rest most are parts of frames beside the hand, some have the hand covered, some are drawn rooms.
-const FRAMES: f32 = 0.41;
+/// Shares of training pictures that are whole frames and close hands; of the rest most are parts
+/// of frames beside the hand, some have the hand covered, some are drawn.
+const FRAMES: f32 = 0.45;
 const HANDS: f32 = 0.22;
-const DRAWN: f32 = 0.05;
 const BESIDE: f32 = 0.18;
 const COVERED: f32 = 0.1;
 
@@ -192,10 +189,6 @@ impl Pictures {
             return self.hand(makers, rng, image);
         }
         kind -= HANDS;
-        if kind < DRAWN {
-            return drawn(makers, rng, image);
-        }
-        kind -= DRAWN;
         if kind < BESIDE + COVERED
             && let Some(target) = self.without_hand(kind < BESIDE, makers, rng, image)?
         {
@@ -276,25 +269,6 @@ impl Pictures {
         makers.frames.crop(&subject, None, rng, image)?;
         Ok(Some(Target::Nothing))
     }
-}
-
-/// A drawn hand, which may hold what photographs seldom show: sideways, downwards, as no letter.
-fn drawn(makers: &mut Makers, rng: &mut StdRng, image: &mut [u8]) -> Result<Target> {
-    let labels = LETTERS.len() + GESTURES.len();
-    let label = *(LETTERS.iter().chain(&GESTURES))
-        .nth(rng.random_range(0..labels))
-        .context("there is nothing to draw")?;
-    let mut chance = Chance::seeded(rng.random());
-    let drawn = random_scene(&mut chance, label, DRAWN_SIZE)
-        .with_context(|| format!("cannot draw a hand that shows {label}"))?;
-    place(
-        &drawn.picture,
-        &drawn.points,
-        None,
-        &mut makers.frames,
-        rng,
-        image,
-    )
 }
 
 /// Makes an input of a picture whose hand's box is the hull of `points`. `cut_out` says of a
