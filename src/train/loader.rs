@@ -109,8 +109,6 @@ enum Varied {
 /// Those that make crops, with their buffers.
 #[derive(Debug)]
 struct Augmenters {
-    /// The crops' side, in pixels.
-    size: usize,
     samples: Augmenter,
     surroundings: Augmenter,
 }
@@ -176,13 +174,15 @@ impl Loader {
         let picks: Vec<(u64, Pick)> = (first..first + self.options.batch as u64)
             .map(|at| (at, self.sampler.pick(at)))
             .collect();
-        self.make(step, &picks, Varied::Yes, self.size_at(step))
+        self.make(step, &picks, Varied::Yes)
     }
 
-    /// The side of the training crops of `step`, in pixels.
-    fn size_at(&self, step: u64) -> usize {
-        match self.options.small_first {
-            Some(first) if step < first.epochs as u64 * self.steps_per_epoch() => first.size,
+    /// The side of a batch's crops, in pixels.
+    fn size_of(&self, step: u64, varied: Varied) -> usize {
+        match (varied, self.options.small_first) {
+            (Varied::Yes, Some(first)) if step < first.epochs as u64 * self.steps_per_epoch() => {
+                first.size
+            }
             _ => self.options.size,
         }
     }
@@ -209,7 +209,7 @@ impl Loader {
             .iter()
             .map(|&sample| (0, Pick::Sample(sample)))
             .collect();
-        self.make(number, &picks, Varied::No, self.options.size)
+        self.make(number, &picks, Varied::No)
     }
 
     /// The training samples as they are seen live, without variation: batch `number` of them,
@@ -227,8 +227,7 @@ impl Loader {
             .iter()
             .map(|&sample| (0, Pick::Sample(sample)))
             .collect();
-        self.make(number, &picks, Varied::No, self.options.size)
-            .map(Some)
+        self.make(number, &picks, Varied::No).map(Some)
     }
 
     /// Makes the batches of the steps `from..to` on a thread of its own, at most `ahead` of them
@@ -251,7 +250,8 @@ impl Loader {
         Batches::start(0, self.val_batches(), ahead, move |at| loader.val_batch(at))
     }
 
-    fn make(&self, step: u64, picks: &[(u64, Pick)], varied: Varied, size: usize) -> Result<Batch> {
+    fn make(&self, step: u64, picks: &[(u64, Pick)], varied: Varied) -> Result<Batch> {
+        let size = self.size_of(step, varied);
         let bytes = size * size * 3;
         let mut images = vec![0; picks.len() * bytes];
         let made: Vec<Result<Made>> = self.threads.install(|| {
@@ -289,7 +289,6 @@ impl Loader {
 
     fn augmenters(&self, varied: Varied, size: usize) -> Augmenters {
         let fresh = |recipe: &Recipe| Augmenters {
-            size,
             samples: Augmenter::new(recipe.clone(), size),
             surroundings: Augmenter::new(recipe.for_surroundings(), size),
         };
@@ -297,7 +296,10 @@ impl Loader {
             Varied::No => fresh(&Recipe::NONE),
             Varied::Yes => {
                 // Those of the run's first part are of no use after it.
-                let idle = self.idle().pop().filter(|idle| idle.size == size);
+                let idle = self
+                    .idle()
+                    .pop()
+                    .filter(|idle| idle.samples.bytes() == size * size * 3);
                 idle.unwrap_or_else(|| fresh(&self.options.recipe))
             }
         }
@@ -317,7 +319,6 @@ impl Loader {
         let Augmenters {
             samples,
             surroundings,
-            ..
         } = augmenters;
         let made = |class: usize, sample, points| Made {
             target: class as i32,

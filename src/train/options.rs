@@ -641,9 +641,9 @@ impl TrainOptions {
         );
         if let Some(SmallFirst { epochs, size }) = self.small_first {
             ensure!(
-                epochs < self.epochs,
-                "--small-first must leave some of the {} epochs to crops of full size, not take \
-                 {epochs} of them",
+                (1..self.epochs).contains(&epochs),
+                "--small-first must take some of the {} epochs and leave some to crops of full \
+                 size, not take {epochs}",
                 self.epochs
             );
             ensure!(
@@ -773,6 +773,7 @@ mod tests {
             ("--batch 0", "--batch"),
             ("--epochs 0", "--epochs"),
             ("--small-first 128", "--small-first"),
+            ("--small-first 0@128", "--small-first"),
             ("--epochs 4 --small-first 4@128", "--small-first"),
             ("--small-first 2@100", "--small-first"),
             ("--size 128 --small-first 2@128", "--small-first"),
