@@ -60,4 +60,14 @@ fn one_command_makes_both_models_and_goes_on_where_it_was_stopped() {
         .assert()
         .success()
         .stderr(contains("training").not());
+
+    // A finder's run goes on as it began, too.
+    fs::remove_file(out.join("hand.onnx")).unwrap();
+    make_models(&data, &out)
+        .env("HAND_RUN", "--steps 2 --size 96")
+        .assert()
+        .failure()
+        .stderr(contains("hand.checkpoint"))
+        .stderr(contains("size: 64, now 96"));
+    assert!(!out.join("hand.onnx").exists());
 }

@@ -72,6 +72,31 @@ fn the_same_seed_gives_the_same_network_twice() {
 }
 
 #[test]
+fn a_run_goes_on_only_with_the_options_that_it_began_with() {
+    let folder = tempfile::tempdir().unwrap();
+    draw(folder.path());
+    let out = folder.path().join("letters.onnx");
+    short(folder.path(), &out).assert().success();
+    let made = fs::read(&out).unwrap();
+    short(folder.path(), &out)
+        .args(["--resume", "--gestures", "0.25"])
+        .assert()
+        .code(1)
+        .stderr(contains("letters.checkpoint"))
+        .stderr(contains("gestures: 0.06, now 0.25"));
+    assert!(fs::read(&out).unwrap() == made, "the network was touched");
+    // Where files lie is no matter.
+    let moved = folder.path().join("moved");
+    fs::create_dir(&moved).unwrap();
+    for name in ["hands", "hands.csv", "letters.checkpoint"] {
+        fs::rename(folder.path().join(name), moved.join(name)).unwrap();
+    }
+    let again = moved.join("letters.onnx");
+    short(&moved, &again).arg("--resume").assert().success();
+    assert!(fs::read(again).unwrap() == made, "it is another network");
+}
+
+#[test]
 fn a_trained_network_learns_new_classes_and_keeps_its_own() {
     let folder = tempfile::tempdir().unwrap();
     draw(folder.path());

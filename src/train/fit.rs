@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::augment::CropPoints;
 use super::block::Mode;
+use super::course::{Course, Kept};
 use super::letter::{LetterNet, Output, POINT_VALUES};
 use super::loader::{Batch, Loader};
 use super::origin::Description;
@@ -42,11 +43,13 @@ pub struct FitOptions {
     pub epochs: usize,
     /// What the network is, for its checkpoints.
     pub network: Description,
+    /// What decides the run's steps: a checkpoint of another course is not gone on from.
+    pub course: Course,
 }
 
-/// What is kept with a checkpoint.
+/// What a checkpoint tells of its network.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Note {
+pub(super) struct Trained {
     /// What the network is.
     pub network: Description,
     /// The epochs done.
@@ -93,6 +96,8 @@ pub struct Fitted {
     pub epochs: Vec<Epoch>,
     /// What it reads of the validation pictures.
     pub predictions: Predictions,
+    /// How long the parts of the run took that came before the last resumption.
+    pub earlier: Duration,
 }
 
 /// Logits of the validation pictures, in the loader's order.
@@ -174,15 +179,13 @@ pub fn fit(
     let backbone = ids(&net.backbone);
     let mut trainer = Trainer::new(net, backbone, options.trainer);
     let mut history: Vec<Epoch> = Vec::new();
+    let mut earlier = Duration::ZERO;
+    let started = Instant::now();
     if let (Some((path, _)), true) = (&options.checkpoint, options.resume) {
+        let kept: Kept<Trained> = Kept::resume(path, &options.course)?;
         trainer = trainer.resume(path)?;
-        let note: Note = serde_json::from_str(trainer.note()).with_context(|| {
-            format!(
-                "the checkpoint {} is of an older version: start anew without --resume",
-                path.display()
-            )
-        })?;
-        history = note.epochs;
+        history = kept.network.epochs;
+        earlier = kept.learned;
     }
     let per_epoch = loader.steps_per_epoch() as usize;
     let steps = per_epoch * options.epochs;
@@ -227,11 +230,15 @@ pub fn fit(
         if let Some((path, every)) = &options.checkpoint
             && (saved.elapsed() >= *every || step + 1 == steps)
         {
-            let note = Note {
-                network: options.network.clone(),
-                epochs: history.clone(),
+            let kept = Kept {
+                course: options.course.clone(),
+                learned: earlier.saturating_add(started.elapsed()),
+                network: Trained {
+                    network: options.network.clone(),
+                    epochs: history.clone(),
+                },
             };
-            trainer.set_note(serde_json::to_string(&note)?);
+            trainer.set_note(serde_json::to_string(&kept)?);
             trainer.save(path)?;
             saved = Instant::now();
         }
@@ -242,6 +249,7 @@ pub fn fit(
         net,
         epochs: history,
         predictions,
+        earlier,
     })
 }
 

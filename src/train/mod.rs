@@ -7,6 +7,7 @@
 //! - [`kernels`], [`block`]: the network's building block with its own backward pass.
 //! - [`mobilenet`], [`letter`]: the networks.
 //! - [`trainer`]: optimisation steps, weight averaging, checkpoints.
+//! - [`course`]: the options that a checkpoint is kept with.
 //! - [`origin`]: a trained network to start from.
 //! - [`fit`]: trains a letter network and judges it.
 //! - [`finder`]: the network that finds hands, its pictures and its training.
@@ -25,6 +26,8 @@
 pub mod augment;
 #[cfg(feature = "train")]
 pub mod block;
+#[cfg(feature = "train")]
+pub mod course;
 #[cfg(feature = "train")]
 pub mod dataset;
 #[cfg(feature = "train")]

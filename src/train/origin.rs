@@ -6,7 +6,8 @@ use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::fit::Note;
+use super::course::Kept;
+use super::fit::Trained;
 use super::import::Written;
 use super::letter::{HeadOptions, LetterNet};
 use super::trainer;
@@ -50,12 +51,10 @@ impl Origin {
     }
 
     fn read_checkpoint(path: &Path) -> Result<Origin> {
-        let note = trainer::read_note(path)?;
-        let note: Note = serde_json::from_str(&note)
-            .context("this is no checkpoint of a letter network, or one of an older version")?;
+        let kept: Kept<Trained> = Kept::read(path)?;
         Ok(Origin {
             path: path.to_owned(),
-            network: note.network,
+            network: kept.network.network,
             file: None,
         })
     }
@@ -148,6 +147,7 @@ mod tests {
     use super::*;
     use crate::model::stock::StockNetwork;
     use crate::train::block::Mode;
+    use crate::train::course::Course;
     use crate::train::export::{to_f32, write_models};
     use crate::train::fit::normalised;
     use crate::train::sketch::{Weights, mobilenet_v2};
@@ -157,6 +157,7 @@ mod tests {
     use burn::tensor::{Distribution, Tensor};
     use prost::Message;
     use std::fs;
+    use std::time::Duration;
 
     const SIZE: usize = 32;
 
@@ -313,7 +314,7 @@ mod tests {
         };
         let backbone = ids(&net.backbone);
         let mut trainer = Trainer::new(net, backbone, options);
-        let note = Note {
+        let network = Trained {
             network: Description {
                 labels: metadata().labels,
                 hidden: None,
@@ -323,7 +324,12 @@ mod tests {
             },
             epochs: Vec::new(),
         };
-        trainer.set_note(serde_json::to_string(&note).unwrap());
+        let kept = Kept {
+            course: Course::default(),
+            learned: Duration::ZERO,
+            network,
+        };
+        trainer.set_note(serde_json::to_string(&kept).unwrap());
         trainer.save(&path).unwrap();
         let origin = Origin::read(&path).unwrap();
         assert!(origin.has_statistics());

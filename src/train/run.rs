@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use burn::module::Module;
 use burn::tensor::Device;
 
+use super::course::Course;
 use super::dataset::{Dataset, Split};
 use super::export::{QuantizeReport, write_models};
 use super::fit::{FitOptions, Fitted, Predictions, fit, predict};
@@ -93,7 +94,10 @@ pub fn train(options: &TrainOptions, origin: Option<&Origin>) -> Result<Report> 
     )?;
     let int8_figures = figures(&dataset, &read_back(&quantized, &loader)?);
 
-    let wall_s = started.elapsed().as_secs_f64();
+    let wall_s = fitted
+        .earlier
+        .saturating_add(started.elapsed())
+        .as_secs_f64();
     let speeds = fitted.epochs.iter().map(|epoch| epoch.images_per_second);
     let images_per_second = speeds.sum::<f64>() / fitted.epochs.len().max(1) as f64;
     let report = Report {
@@ -206,6 +210,7 @@ fn fit_on(
             size: options.size,
             crop_scale: options.crop_scale,
         },
+        course: course(options)?,
     };
     let fitted = fit(net, &loader, &fit_options, &device, &mut Steps::new())?;
     Ok(Run {
@@ -213,6 +218,23 @@ fn fit_on(
         loader,
         before,
     })
+}
+
+/// What decides a run's steps: all options but where files lie, what computes, and what is done after
+/// the last step.
+fn course(options: &TrainOptions) -> Result<Course> {
+    let but = [
+        "data.path",
+        "data.frames",
+        "out",
+        "backbone",
+        "from",
+        "preset",
+        "device",
+        "calibrate",
+        "blend",
+    ];
+    Course::of(options, &but)
 }
 
 fn device(compute: Compute) -> Device {

@@ -9,6 +9,7 @@ use burn::tensor::Device;
 use clap::Args;
 use rayon::prelude::*;
 use serde::Serialize;
+use serde_json::json;
 
 use super::pictures::{self, Pictures};
 use super::{FinderNet, loss};
@@ -17,11 +18,13 @@ use crate::model::{MapMetadata, Preprocessing};
 use crate::picture::Picture;
 use crate::recognize::finder::{Finder, Found};
 use crate::train::block::Mode;
+use crate::train::course::{Course, Kept};
 use crate::train::dataset::{DataSource, Dataset, Exclude, Scene, Split};
 use crate::train::export::{QuantizeReport, write_models};
 use crate::train::fit::normalised;
 use crate::train::loader::{seeded, store};
 use crate::train::options::Backbone;
+use crate::train::report::source_commit;
 use crate::train::store::PictureStore;
 use crate::train::trainer::{Schedule, Trainer, TrainerOptions, ids};
 
@@ -81,9 +84,6 @@ pub struct HandArgs {
     /// Minutes between checkpoints
     #[arg(long, value_name = "MINUTES", default_value_t = 3.0)]
     pub checkpoint_every: f32,
-    /// The commit of this project that trains, for the file's metadata
-    #[arg(long, value_name = "COMMIT", default_value = "")]
-    pub commit: String,
 }
 
 /// What a run made.
@@ -97,7 +97,7 @@ pub struct HandReport {
     pub size: usize,
     /// Decides every random choice.
     pub seed: u64,
-    /// Seconds of training, since the last resumption.
+    /// Seconds of training, resumed parts added.
     pub train_seconds: f64,
     /// Training pictures a second.
     pub images_per_second: f64,
@@ -235,8 +235,21 @@ pub fn train(args: &HandArgs, mut progress: impl FnMut(usize, f64)) -> Result<Ha
     let backbone = ids(&net.backbone);
     let mut trainer = Trainer::new(net, backbone, options);
     let checkpoint = args.out.with_extension("checkpoint");
+    let course = Course::of(
+        &json!({
+            "exclude": args.exclude,
+            "steps": args.steps,
+            "batch": args.batch,
+            "size": args.size,
+            "seed": args.seed,
+        }),
+        &[],
+    )?;
+    let mut earlier = Duration::ZERO;
     if args.resume {
+        let kept: Kept<()> = Kept::resume(&checkpoint, &course)?;
         trainer = trainer.resume(&checkpoint)?;
+        earlier = kept.learned;
     }
     let first = trainer.steps_done();
     let mut batches = source.stream(first as u64, args.steps as u64, args.batch)?;
@@ -259,13 +272,18 @@ pub fn train(args: &HandArgs, mut progress: impl FnMut(usize, f64)) -> Result<Ha
         losses.push(value);
         progress(step + 1, value);
         if saved.elapsed() >= every || step + 1 == args.steps {
+            let kept = Kept {
+                course: course.clone(),
+                learned: earlier.saturating_add(started.elapsed()),
+                network: (),
+            };
+            trainer.set_note(serde_json::to_string(&kept)?);
             trainer.save(&checkpoint)?;
             saved = Instant::now();
         }
     }
-    let seconds = started.elapsed().as_secs_f64();
-    let done = losses.len();
-    let last = &losses[done.saturating_sub(50)..];
+    let seconds = earlier.saturating_add(started.elapsed()).as_secs_f64();
+    let last = &losses[losses.len().saturating_sub(50)..];
     let files = write(args, &trainer.averaged(), &dataset, &pictures)?;
     let report = HandReport {
         steps: args.steps,
@@ -273,7 +291,7 @@ pub fn train(args: &HandArgs, mut progress: impl FnMut(usize, f64)) -> Result<Ha
         size: args.size,
         seed: args.seed,
         train_seconds: seconds,
-        images_per_second: (done * args.batch) as f64 / seconds,
+        images_per_second: (args.steps * args.batch) as f64 / seconds,
         loss: last.iter().sum::<f64>() / last.len().max(1) as f64,
         files,
         quality: judge(&args.out, &dataset, args.size)?,
@@ -318,7 +336,7 @@ fn write(
         preprocessing,
         threshold: THRESHOLD,
         license: "MIT OR Apache-2.0".to_owned(),
-        training_commit: args.commit.clone(),
+        training_commit: source_commit().unwrap_or_default(),
         data: format!(
             "{} webcam frames of {} signers and crops of their and other signers' hands; \
              backbone: MobileNetV2, ImageNet (torchvision, BSD-3-Clause)",
