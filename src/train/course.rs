@@ -143,7 +143,16 @@ mod tests {
 
     #[test]
     fn a_course_survives_its_checkpoint() {
-        let course = Course::of(&json!({"ema": 0.998f32, "exclude": ["ann/A"]}), &[]).unwrap();
+        #[derive(Serialize)]
+        struct Options {
+            ema: f32,
+            exclude: Vec<&'static str>,
+        }
+        let options = Options {
+            ema: 0.998,
+            exclude: vec!["ann/A"],
+        };
+        let course = Course::of(&options, &[]).unwrap();
         let text = serde_json::to_string(&course).unwrap();
         assert_eq!(serde_json::from_str::<Course>(&text).unwrap(), course);
         assert!(text.contains("0.998\""), "{text}");
