@@ -127,12 +127,8 @@ impl<M: Module> Trainer<M> {
         self.step
     }
 
-    /// The text kept with checkpoints for whoever drives the run; empty at first.
-    pub fn note(&self) -> &str {
-        &self.note
-    }
-
-    /// Replaces the text kept with checkpoints.
+    /// Replaces the text kept with checkpoints for whoever drives the run, which [`read_note`] reads; empty
+    /// at first.
     pub fn set_note(&mut self, note: String) {
         self.note = note;
     }
