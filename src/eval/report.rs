@@ -1,7 +1,7 @@
 //! What was read right and wrong, for people and as JSON.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
@@ -18,6 +18,12 @@ const SHOWN_CONFUSIONS: usize = 12;
 
 /// Letters in a row of those that are printed for people.
 const LETTERS_A_ROW: usize = 5;
+
+/// With fewer pictures of a signer's letter, their being misread says nothing of its label.
+const FEWEST_TO_DOUBT: usize = 4;
+
+/// Doubtful labels that are printed for people.
+const SHOWN_DOUBTS: usize = 30;
 
 /// What became of one picture.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +61,25 @@ pub(super) struct Report {
     /// Whoever signs them; for people only, too.
     #[serde(skip)]
     letters: BTreeMap<String, Share>,
+    /// Signers' letters that are mostly read as others, the largest share first; for people only, too.
+    #[serde(skip)]
+    doubts: Vec<Doubt>,
+}
+
+/// A letter of one signer of which most pictures are read as something else: a wrong label, or one
+/// who is hard to read.
+#[derive(Debug, PartialEq)]
+struct Doubt {
+    signer: String,
+    label: String,
+    /// What most of the misread pictures are read as.
+    read: String,
+    /// How many are read as that.
+    count: usize,
+    /// How many are not read as their label.
+    wrong: usize,
+    /// Pictures of the letter in which a hand was found.
+    all: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -101,6 +126,7 @@ impl Report {
         let mut confusions: BTreeMap<(String, String), usize> = BTreeMap::new();
         let mut calibration = Calibration::default();
         let mut letters: BTreeMap<String, Share> = BTreeMap::new();
+        let mut readings: BTreeMap<(&str, &str), BTreeMap<&str, usize>> = BTreeMap::new();
         for (picture, outcome) in pictures.iter().zip(outcomes) {
             if let Outcome::Read {
                 label, confidence, ..
@@ -124,6 +150,8 @@ impl Report {
                     false
                 }
                 Outcome::Read { label, .. } => {
+                    let letter = readings.entry((&picture.signer, &picture.label));
+                    *letter.or_default().entry(label).or_default() += 1;
                     let right = **label == *picture.label;
                     if !right {
                         let pair = (picture.label.to_string(), label.clone());
@@ -161,6 +189,7 @@ impl Report {
             confusions,
             calibration,
             letters,
+            doubts: doubts(&readings),
         }
     }
 
@@ -220,6 +249,15 @@ impl Report {
                 .collect();
             let _ = writeln!(text, "most often misread: {}", most.join(", "));
         }
+        if !self.doubts.is_empty() {
+            text += "signers' letters that are mostly read as others (doubtful labels, or hard to read):\n";
+        }
+        for doubt in self.doubts.iter().take(SHOWN_DOUBTS) {
+            let _ = writeln!(text, "  {doubt}");
+        }
+        if let Some(more @ 1..) = self.doubts.len().checked_sub(SHOWN_DOUBTS) {
+            let _ = writeln!(text, "  and {more} more");
+        }
         text
     }
 
@@ -234,6 +272,43 @@ impl Report {
             format!("{label} {:>7} of {:<3}", percent(share.value()), share.all)
         };
         letters.iter().map(cell).collect()
+    }
+}
+
+/// The letters of which more than half the pictures with a hand are misread, by how often each
+/// signer's letter was read as what.
+fn doubts(readings: &BTreeMap<(&str, &str), BTreeMap<&str, usize>>) -> Vec<Doubt> {
+    let doubt = |(&(signer, label), read): (&(&str, &str), &BTreeMap<&str, usize>)| {
+        let all: usize = read.values().sum();
+        let wrong = all - read.get(label).copied().unwrap_or_default();
+        let others = read.iter().filter(|&(&read, _)| read != label);
+        let (read, &count) = others.max_by_key(|&(_, count)| count)?;
+        (all >= FEWEST_TO_DOUBT && 2 * wrong > all).then(|| Doubt {
+            signer: signer.to_owned(),
+            label: label.to_owned(),
+            read: (*read).to_owned(),
+            count,
+            wrong,
+            all,
+        })
+    };
+    let mut doubts: Vec<Doubt> = readings.iter().filter_map(doubt).collect();
+    // a.wrong / a.all against b.wrong / b.all; equal ones stay in the order of signers and labels.
+    doubts.sort_by(|a, b| (b.wrong * a.all).cmp(&(a.wrong * b.all)));
+    doubts
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Doubt {
+            signer,
+            label,
+            read,
+            count,
+            wrong,
+            all,
+        } = self;
+        write!(f, "{signer}/{label}: {wrong} of {all}, {count} as {read}")
     }
 }
 
@@ -341,6 +416,31 @@ mod tests {
             table.lines().any(|line| line.trim_end() == expected),
             "{table}"
         );
+    }
+
+    #[test]
+    fn people_see_whose_letters_are_mostly_read_as_others() {
+        let mut rows = vec![("ann", "T", Some(("T", true))); 6];
+        rows.extend([("bob", "T", Some(("S", true))); 3]);
+        rows.extend([
+            ("bob", "T", Some(("nothing", false))),
+            ("bob", "T", Some(("T", true))),
+            ("bob", "T", None),
+        ]);
+        // Half of the pictures do not cast doubt on a label, nor do all of a few.
+        rows.extend([("cid", "M", Some(("N", true))); 2]);
+        rows.extend([("cid", "M", Some(("M", true))); 2]);
+        rows.extend([("dan", "M", Some(("N", true))); 3]);
+        let table = report(&rows).table();
+        let (_, doubts) = table.split_once("mostly read as others").expect(&table);
+        let lines: Vec<&str> = doubts.lines().skip(1).collect();
+        assert_eq!(lines, ["  bob/T: 4 of 5, 3 as S"]);
+    }
+
+    #[test]
+    fn no_label_is_doubted_where_signers_are_read_well() {
+        let table = report(&[("ann", "A", Some(("A", true))); 8]).table();
+        assert!(!table.contains("doubtful"), "{table}");
     }
 
     #[test]
