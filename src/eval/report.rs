@@ -1,5 +1,6 @@
 //! What was read right and wrong, for people and as JSON.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
@@ -68,18 +69,14 @@ pub(super) struct Report {
 
 /// A letter of one signer of which most pictures are read as something else: a wrong label, or one
 /// who is hard to read.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 struct Doubt {
     signer: String,
     label: String,
-    /// What most of the misread pictures are read as.
-    read: String,
-    /// How many are read as that.
-    count: usize,
-    /// How many are not read as their label.
-    wrong: usize,
-    /// Pictures of the letter in which a hand was found.
-    all: usize,
+    /// Of the pictures in which a hand was found.
+    share: Share,
+    /// What most of the misread pictures are read as, and how many.
+    mostly: (String, usize),
 }
 
 #[derive(Debug, Serialize)]
@@ -108,7 +105,16 @@ impl Share {
     fn value(self) -> Option<f64> {
         (self.all > 0).then(|| self.right as f64 / self.all as f64)
     }
+
+    /// The order in which the smaller share comes first.
+    fn worst_first(self, other: Share) -> Ordering {
+        let [a, b] = [self, other].map(|share| share.value().unwrap_or_default());
+        a.total_cmp(&b)
+    }
 }
+
+/// How often each letter of each signer, by signer and label, was read as what.
+type Readings<'a> = BTreeMap<(&'a str, &'a str), BTreeMap<&'a str, usize>>;
 
 #[derive(Debug, Default)]
 struct Tally {
@@ -123,10 +129,9 @@ impl Report {
     pub(super) fn new(pictures: &[Labelled], outcomes: &[Outcome]) -> Self {
         let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
         let mut false_letters = Share::default();
-        let mut confusions: BTreeMap<(String, String), usize> = BTreeMap::new();
         let mut calibration = Calibration::default();
         let mut letters: BTreeMap<String, Share> = BTreeMap::new();
-        let mut readings: BTreeMap<(&str, &str), BTreeMap<&str, usize>> = BTreeMap::new();
+        let mut readings = Readings::new();
         for (picture, outcome) in pictures.iter().zip(outcomes) {
             if let Outcome::Read {
                 label, confidence, ..
@@ -152,12 +157,7 @@ impl Report {
                 Outcome::Read { label, .. } => {
                     let letter = readings.entry((&picture.signer, &picture.label));
                     *letter.or_default().entry(label).or_default() += 1;
-                    let right = **label == *picture.label;
-                    if !right {
-                        let pair = (picture.label.to_string(), label.clone());
-                        *confusions.entry(pair).or_default() += 1;
-                    }
-                    right
+                    **label == *picture.label
                 }
             };
             tally.all26.count(right);
@@ -169,11 +169,6 @@ impl Report {
                 tally.static24.count(right);
             }
         }
-        let mut confusions: Vec<_> = confusions
-            .into_iter()
-            .map(|((signed, read), count)| (signed, read, count))
-            .collect();
-        confusions.sort_by_key(|&(.., count)| std::cmp::Reverse(count));
         let signers: BTreeMap<String, Signer> = tallies
             .into_iter()
             .map(|(name, tally)| (name, Signer::from(tally)))
@@ -186,7 +181,7 @@ impl Report {
             all26_mean: mean(&all26),
             false_letters: false_letters.value(),
             signers,
-            confusions,
+            confusions: confusions(&readings),
             calibration,
             letters,
             doubts: doubts(&readings),
@@ -264,10 +259,7 @@ impl Report {
     /// Each label's share of pictures that are read right, and how many there are.
     fn letters_worst_first(&self) -> Vec<String> {
         let mut letters: Vec<_> = self.letters.iter().collect();
-        letters.sort_by(|(_, a), (_, b)| {
-            let [a, b] = [a, b].map(|share| share.value().unwrap_or_default());
-            a.total_cmp(&b)
-        });
+        letters.sort_by(|(_, a), (_, b)| a.worst_first(**b));
         let cell = |(label, share): &(&String, &Share)| {
             format!("{label} {:>7} of {:<3}", percent(share.value()), share.all)
         };
@@ -275,40 +267,58 @@ impl Report {
     }
 }
 
-/// The letters of which more than half the pictures with a hand are misread, by how often each
-/// signer's letter was read as what.
-fn doubts(readings: &BTreeMap<(&str, &str), BTreeMap<&str, usize>>) -> Vec<Doubt> {
-    let doubt = |(&(signer, label), read): (&(&str, &str), &BTreeMap<&str, usize>)| {
-        let all: usize = read.values().sum();
-        let wrong = all - read.get(label).copied().unwrap_or_default();
+/// What was signed, what was read, how often, whoever signed; most often first.
+fn confusions(readings: &Readings) -> Vec<(String, String, usize)> {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for (&(_, label), read) in readings {
+        for (&read, count) in read.iter().filter(|&(&read, _)| read != label) {
+            *counts.entry((label, read)).or_default() += count;
+        }
+    }
+    let mut confusions: Vec<_> = counts
+        .into_iter()
+        .map(|((signed, read), count)| (signed.to_owned(), read.to_owned(), count))
+        .collect();
+    confusions.sort_by_key(|&(.., count)| std::cmp::Reverse(count));
+    confusions
+}
+
+/// The letters of which more than half the pictures with a hand are misread, the worst read first.
+fn doubts(readings: &Readings) -> Vec<Doubt> {
+    let mut doubts = Vec::new();
+    for (&(signer, label), read) in readings {
+        let share = Share {
+            right: read.get(label).copied().unwrap_or_default(),
+            all: read.values().sum(),
+        };
         let others = read.iter().filter(|&(&read, _)| read != label);
-        let (read, &count) = others.max_by_key(|&(_, count)| count)?;
-        (all >= FEWEST_TO_DOUBT && 2 * wrong > all).then(|| Doubt {
-            signer: signer.to_owned(),
-            label: label.to_owned(),
-            read: (*read).to_owned(),
-            count,
-            wrong,
-            all,
-        })
-    };
-    let mut doubts: Vec<Doubt> = readings.iter().filter_map(doubt).collect();
-    // a.wrong / a.all against b.wrong / b.all; equal ones stay in the order of signers and labels.
-    doubts.sort_by(|a, b| (b.wrong * a.all).cmp(&(a.wrong * b.all)));
+        if let Some((mostly, &count)) = others.max_by_key(|&(_, count)| count)
+            && share.all >= FEWEST_TO_DOUBT
+            && 2 * share.right < share.all
+        {
+            doubts.push(Doubt {
+                signer: signer.to_owned(),
+                label: label.to_owned(),
+                share,
+                mostly: ((*mostly).to_owned(), count),
+            });
+        }
+    }
+    doubts.sort_by(|a, b| a.share.worst_first(b.share));
     doubts
 }
 
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Doubt {
-            signer,
-            label,
-            read,
-            count,
-            wrong,
-            all,
-        } = self;
-        write!(f, "{signer}/{label}: {wrong} of {all}, {count} as {read}")
+        let Share { right, all } = self.share;
+        let (read, count) = &self.mostly;
+        write!(
+            f,
+            "{}/{}: {} of {all}, {count} as {read}",
+            self.signer,
+            self.label,
+            all - right
+        )
     }
 }
 
