@@ -1,32 +1,55 @@
 //! Which pictures of a CSV to leave out.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use glob::Pattern;
 use serde::{Serialize, Serializer};
 
-/// Leaves pictures out by signer and label: `SIGNER` or `SIGNER/LABEL`, each with `*`, `?` and
-/// `[…]` as in a shell. `massey_*` leaves those signers out, `nihal108/[MN]` two letters of one,
-/// `*/digit_0` a source class of everybody.
+/// Leaves pictures out by signer, label and name: `SIGNER`, `SIGNER/LABEL` or
+/// `SIGNER/LABEL/PICTURE`, each with `*`, `?` and `[…]` as in a shell. `massey_*` leaves those
+/// signers out, `nihal108/[MN]` two letters of one, `*/digit_0` a source class of everybody,
+/// `goshattrv/R/0331[678]` three pictures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exclude {
     signer: Pattern,
     label: Option<Pattern>,
+    picture: Option<Pattern>,
+}
+
+/// What a picture is left out by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named<'a> {
+    /// Who signs.
+    pub signer: &'a str,
+    /// The picture's class.
+    pub label: &'a str,
+    /// The finer class that the source gave it.
+    pub source_class: Option<&'a str>,
+    /// Where the picture lies; its name counts, without folders and extension.
+    pub path: &'a Path,
 }
 
 impl Exclude {
-    /// Whether a picture is left out. The label's pattern may match the label or the finer class
-    /// that the source gave it.
-    pub fn matches(&self, signer: &str, label: &str, source_class: Option<&str>) -> bool {
-        self.signer.matches(signer)
+    /// Whether a picture is left out. The label's pattern may match the label or the source's
+    /// class.
+    pub(super) fn matches(&self, named: Named) -> bool {
+        let name = named.path.file_stem().and_then(OsStr::to_str);
+        self.signer.matches(named.signer)
             && self.label.as_ref().is_none_or(|pattern| {
-                pattern.matches(label) || source_class.is_some_and(|class| pattern.matches(class))
+                let class = named.source_class;
+                pattern.matches(named.label) || class.is_some_and(|class| pattern.matches(class))
             })
+            && self
+                .picture
+                .as_ref()
+                .is_none_or(|pattern| name.is_some_and(|name| pattern.matches(name)))
     }
 
     /// Whether every picture of a signer is left out.
-    pub fn matches_signer(&self, signer: &str) -> bool {
+    pub(super) fn matches_signer(&self, signer: &str) -> bool {
         self.label.is_none() && self.signer.matches(signer)
     }
 }
@@ -38,13 +61,11 @@ impl FromStr for Exclude {
         let pattern = |part: &str| {
             Pattern::new(part).with_context(|| format!("{part:?} is not a pattern of names"))
         };
-        let (signer, label) = match text.split_once('/') {
-            Some((signer, label)) => (signer, Some(pattern(label)?)),
-            None => (text, None),
-        };
+        let mut parts = text.splitn(3, '/');
         Ok(Exclude {
-            signer: pattern(signer)?,
-            label,
+            signer: pattern(parts.next().unwrap_or_default())?,
+            label: parts.next().map(pattern).transpose()?,
+            picture: parts.next().map(pattern).transpose()?,
         })
     }
 }
@@ -52,10 +73,10 @@ impl FromStr for Exclude {
 impl std::fmt::Display for Exclude {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.signer)?;
-        match &self.label {
-            Some(label) => write!(f, "/{label}"),
-            None => Ok(()),
+        for part in self.label.iter().chain(&self.picture) {
+            write!(f, "/{part}")?;
         }
+        Ok(())
     }
 }
 
@@ -70,10 +91,13 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, signer: &str, label: &str, class: Option<&str>) -> bool {
-        pattern
-            .parse::<Exclude>()
-            .unwrap()
-            .matches(signer, label, class)
+        let named = Named {
+            signer,
+            label,
+            source_class: class,
+            path: Path::new("hands/00017.jpg"),
+        };
+        pattern.parse::<Exclude>().unwrap().matches(named)
     }
 
     #[test]
@@ -93,6 +117,21 @@ mod tests {
     fn a_source_class_is_left_out_for_everybody() {
         assert!(matches("*/digit_0", "sulistyo", "other", Some("digit_0")));
         assert!(!matches("*/digit_0", "sulistyo", "other", Some("digit_1")));
+    }
+
+    #[test]
+    fn a_picture_pattern_leaves_out_those_pictures_of_that_label_only() {
+        assert!(matches("ann/A/0001[67]", "ann", "A", None));
+        assert!(!matches("ann/A/0001[68]", "ann", "A", None));
+        assert!(!matches("ann/B/00017", "ann", "A", None));
+        assert!(!matches("ann/A/00017.jpg", "ann", "A", None));
+    }
+
+    #[test]
+    fn a_pattern_is_shown_as_it_was_given() {
+        for pattern in ["massey_*", "nihal108/[MN]", "goshattrv/R/0331[678]"] {
+            assert_eq!(pattern.parse::<Exclude>().unwrap().to_string(), pattern);
+        }
     }
 
     #[test]

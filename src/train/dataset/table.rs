@@ -6,9 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use csv::StringRecord;
 
+use super::exclude::{Exclude, Named};
 use super::{
-    Dataset, Exclude, HandPoints, MAX_PICTURES, MAX_TABLE, NOTHING, OTHER, Sample, Scene, Split,
-    ordered,
+    Dataset, HandPoints, MAX_PICTURES, MAX_TABLE, NOTHING, OTHER, Sample, Scene, Split, ordered,
 };
 use crate::files::open_bounded;
 use crate::frame::Rect;
@@ -174,14 +174,16 @@ fn read_row(
     };
     let signer = filled(columns.signer, "signer")?;
     let label = filled(columns.label, "label")?;
-    let source_class = columns.source_class.map(field);
-    if exclude
-        .iter()
-        .any(|pattern| pattern.matches(signer, label, source_class))
-    {
+    let path = folder.join(filled(columns.path, "path")?);
+    let named = Named {
+        signer,
+        label,
+        source_class: columns.source_class.map(field),
+        path: &path,
+    };
+    if exclude.iter().any(|pattern| pattern.matches(named)) {
         return Ok(None);
     }
-    let path = folder.join(filled(columns.path, "path")?);
     ensure!(path.is_file(), "there is no picture {}", path.display());
     let split = match field(columns.split) {
         "train" => Split::Train,
