@@ -19,33 +19,32 @@ pub struct Exclude {
     picture: Option<Pattern>,
 }
 
-/// What a picture is left out by.
+/// A picture that may be left out.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Named<'a> {
+pub(super) struct Candidate<'a> {
     /// Who signs.
     pub signer: &'a str,
     /// The picture's class.
     pub label: &'a str,
     /// The finer class that the source gave it.
     pub source_class: Option<&'a str>,
-    /// Where the picture lies; its name counts, without folders and extension.
+    /// The picture's file, of which the name counts, without folders and extension.
     pub path: &'a Path,
 }
 
 impl Exclude {
     /// Whether a picture is left out. The label's pattern may match the label or the source's
     /// class.
-    pub(super) fn matches(&self, named: Named) -> bool {
-        let name = named.path.file_stem().and_then(OsStr::to_str);
-        self.signer.matches(named.signer)
-            && self.label.as_ref().is_none_or(|pattern| {
-                let class = named.source_class;
-                pattern.matches(named.label) || class.is_some_and(|class| pattern.matches(class))
-            })
-            && self
-                .picture
-                .as_ref()
-                .is_none_or(|pattern| name.is_some_and(|name| pattern.matches(name)))
+    pub(super) fn matches(&self, picture: Candidate) -> bool {
+        let label = |pattern: &Pattern| {
+            let class = picture.source_class;
+            pattern.matches(picture.label) || class.is_some_and(|class| pattern.matches(class))
+        };
+        let name = picture.path.file_stem().and_then(OsStr::to_str);
+        let name = |pattern: &Pattern| name.is_some_and(|name| pattern.matches(name));
+        self.signer.matches(picture.signer)
+            && self.label.as_ref().is_none_or(label)
+            && self.picture.as_ref().is_none_or(name)
     }
 
     /// Whether every picture of a signer is left out.
@@ -91,13 +90,13 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, signer: &str, label: &str, class: Option<&str>) -> bool {
-        let named = Named {
+        let picture = Candidate {
             signer,
             label,
             source_class: class,
             path: Path::new("hands/00017.jpg"),
         };
-        pattern.parse::<Exclude>().unwrap().matches(named)
+        pattern.parse::<Exclude>().unwrap().matches(picture)
     }
 
     #[test]

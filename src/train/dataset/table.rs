@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use csv::StringRecord;
 
-use super::exclude::{Exclude, Named};
+use super::exclude::{Candidate, Exclude};
 use super::{
     Dataset, HandPoints, MAX_PICTURES, MAX_TABLE, NOTHING, OTHER, Sample, Scene, Split, ordered,
 };
@@ -174,16 +174,16 @@ fn read_row(
     };
     let signer = filled(columns.signer, "signer")?;
     let label = filled(columns.label, "label")?;
-    let path = folder.join(filled(columns.path, "path")?);
-    let named = Named {
+    let picture = Candidate {
         signer,
         label,
         source_class: columns.source_class.map(field),
-        path: &path,
+        path: Path::new(field(columns.path)),
     };
-    if exclude.iter().any(|pattern| pattern.matches(named)) {
+    if exclude.iter().any(|pattern| pattern.matches(picture)) {
         return Ok(None);
     }
+    let path = folder.join(filled(columns.path, "path")?);
     ensure!(path.is_file(), "there is no picture {}", path.display());
     let split = match field(columns.split) {
         "train" => Split::Train,

@@ -155,6 +155,12 @@ fn excluded_signers_classes_and_pictures_are_left_out() {
     assert_eq!(with(&["*/digit_*", "*/neg_*"]).unwrap(), 4);
     assert_eq!(with(&["*/other/[23]"]).unwrap(), 4);
     assert!(with(&["*"]).is_err(), "nothing is left to train on");
+
+    let broken = ",bob,train,other,neg_five,,,,";
+    let text = format!("{HEAD}\n{}\n{broken}\n", ROWS.join("\n"));
+    fs::write(data.path().join("hands.csv"), text).unwrap();
+    assert!(with(&["*/digit_0"]).is_err(), "its path is empty");
+    assert_eq!(with(&["*/neg_five"]).unwrap(), 5);
 }
 
 #[test]
