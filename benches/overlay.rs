@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use signcam::frame::{Frame, Rect};
+use signcam::base::frame::{Frame, Rect};
 use signcam::overlay::{Canvas, Figures, Overlay, Scene, Spelled};
 use signcam::recognize::motion::Movement;
 use signcam::recognize::{Reading, ReadingTimes};

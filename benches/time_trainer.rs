@@ -10,9 +10,9 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Distribution, Int, Tensor};
-use signcam::train::block::Mode;
-use signcam::train::letter::{HeadOptions, LetterNet};
-use signcam::train::trainer::{Schedule, Trainer, TrainerOptions, ids};
+use signcam::train::network::block::Mode;
+use signcam::train::network::letter::{HeadOptions, LetterNet};
+use signcam::train::run::trainer::{Schedule, Trainer, TrainerOptions, ids};
 
 /// 26 letters and `nothing`.
 const LABELS: usize = 27;

@@ -8,18 +8,18 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::bench::{BenchArgs, bench};
+use crate::commands::bench::{BenchArgs, bench};
 #[cfg(feature = "camera")]
-use crate::cameras::{CamerasArgs, cameras};
+use crate::commands::cameras::{CamerasArgs, cameras};
 #[cfg(feature = "window")]
-use crate::collect::{CollectArgs, collect};
-use crate::eval::{EvalArgs, eval};
+use crate::commands::collect::{CollectArgs, collect};
+use crate::commands::eval::{EvalArgs, eval};
 #[cfg(all(feature = "camera", feature = "window"))]
-use crate::latency::{LatencyArgs, latency};
-use crate::predict::{PredictArgs, predict};
+use crate::commands::latency::{LatencyArgs, latency};
+use crate::commands::predict::{PredictArgs, predict};
 #[cfg(feature = "record")]
-use crate::render::{RenderArgs, render};
-use crate::watch::{WatchArgs, interruption, watch};
+use crate::commands::render::{RenderArgs, render};
+use crate::commands::watch::{WatchArgs, interruption, watch};
 
 /// Names the American Sign Language fingerspelling letters that somebody signs before a camera.
 ///

@@ -9,7 +9,7 @@ use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use signcam::model::Model;
 use signcam::recognize::finder::Finder;
-use signcam::train::drawn::{Drawn, write_frames, write_hands};
+use signcam::train::data::drawn::{Drawn, write_frames, write_hands};
 
 fn make_models(data: &Path, out: &Path) -> Command {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/make-models");

@@ -7,7 +7,7 @@ use std::path::Path;
 use assert_cmd::Command;
 use predicates::str::contains;
 use signcam::model::Model;
-use signcam::train::drawn::{Drawn, write_hands};
+use signcam::train::data::drawn::{Drawn, write_hands};
 
 fn train() -> Command {
     Command::cargo_bin("train").unwrap()

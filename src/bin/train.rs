@@ -6,10 +6,10 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use signcam::cli::start_logging;
-use signcam::train::finder::run::{HandArgs, run as run_hand};
-use signcam::train::options::TrainArgs;
-use signcam::train::origin::Origin;
 use signcam::train::run;
+use signcam::train::run::hand::{HandArgs, run as run_hand};
+use signcam::train::run::options::TrainArgs;
+use signcam::train::run::origin::Origin;
 
 /// Trains a network that names the letter a hand signs, or the class of any picture.
 #[derive(Debug, Parser)]

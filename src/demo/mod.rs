@@ -31,8 +31,8 @@ pub use room::Room;
 pub use scene::{Scene, wrist_for};
 pub use spelling::{Moment, Spelling, Text};
 
-use crate::frame::Rect;
-use crate::picture::Picture;
+use crate::base::frame::Rect;
+use crate::base::picture::Picture;
 use pose::Pose;
 use vector::{Turn, Vec3, vec3};
 

@@ -6,7 +6,7 @@ use super::pose::Pose;
 use super::raster::{Corner, Layer, NONE, shares};
 use super::skeleton::{WRIST, posed};
 use super::vector::{Vec3, vec3};
-use crate::frame::Rect;
+use crate::base::frame::Rect;
 
 /// Samples along a pixel's side.
 const FINE: usize = 2;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::frame::{Frame, Rect};
+use crate::base::frame::{Frame, Rect};
 
 /// How far a key press moves the box, as a share of the picture.
 const STEP: f32 = 0.02;

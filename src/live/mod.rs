@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::frame::Frame;
+use crate::base::frame::Frame;
 use crate::mailbox::Empty;
 use crate::recognize::speller::Speller;
 use crate::source::Source;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use crossbeam_channel::{self as channel, RecvTimeoutError};
 
 use super::guide::SharedGuide;
-use crate::frame::{Frame, FramePool, Rect};
+use crate::base::frame::{Frame, FramePool, Rect};
 use crate::mailbox::{self, Closed, Empty, mailbox};
 use crate::recognize::Reading;
 use crate::source::{Event, Source};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use crate::frame::Frame;
+use crate::base::frame::Frame;
 use crate::overlay::Canvas;
 use crate::sink::screen::Recording;
 use crate::stats::{Drop as Lost, Stage, Stats};

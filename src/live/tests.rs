@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{anyhow, bail};
 
 use super::*;
-use crate::frame::{Frame, FramePool, Rect};
+use crate::base::frame::{Frame, FramePool, Rect};
 use crate::recognize::motion::Movement;
 use crate::recognize::speller::{Speller, Spelling};
 use crate::recognize::{Reading, ReadingTimes};

@@ -10,7 +10,7 @@ use super::guide::SharedGuide;
 use super::readings::{NewestReading, SharedPractice, SharedSpeller};
 use super::recordings::{Recordings, Shown, StartRecording};
 use super::writing::{Copy, Writing};
-use crate::frame::Frame;
+use crate::base::frame::Frame;
 use crate::overlay::{Canvas, Figures, Overlay, Practised, Scene};
 use crate::recognize::Reading;
 use crate::recognize::words::Words;

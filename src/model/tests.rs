@@ -4,9 +4,9 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, ModelProto, NodeProto, TensorProto, tensor_shape_proto};
 
 use super::*;
-use crate::train::export::to_f32;
-use crate::train::graph::{Activation, Graph};
-use crate::train::sketch::Weights;
+use crate::train::file::export::to_f32;
+use crate::train::file::graph::{Activation, Graph};
+use crate::train::file::sketch::Weights;
 
 const SIZE: usize = 8;
 

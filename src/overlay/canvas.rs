@@ -1,6 +1,6 @@
 //! Pixels to draw on, and the few shapes the overlay is made of.
 
-use crate::frame::Frame;
+use crate::base::frame::Frame;
 
 /// A framebuffer as windows take it: rows from the top left, one `u32` a pixel, `0x00RRGGBB`.
 ///

@@ -6,8 +6,8 @@ use super::canvas::{Area, Canvas, Ink};
 use super::chart::{self, GROUND};
 use super::scene::{DIM, WHITE};
 use super::text::{Face, Style, Type};
+use crate::base::picture::Picture;
 use crate::demo::alphabet::LETTERS;
-use crate::picture::Picture;
 
 /// The side of a hand's picture, in pixels.
 const HAND: i32 = 150;

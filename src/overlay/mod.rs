@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::frame::{Frame, Rect};
+use crate::base::frame::{Frame, Rect};
 use crate::recognize::Reading;
 use crate::stats::Times;
 

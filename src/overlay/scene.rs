@@ -8,7 +8,7 @@ use super::Scene;
 use super::canvas::{Area, Canvas, Ink, Placement};
 use super::practice::Asked;
 use super::text::{Face, Style, Type};
-use crate::frame::Rect;
+use crate::base::frame::Rect;
 
 pub(super) const WHITE: Ink = Ink::solid(0xf5_f7fa);
 pub(super) const DIM: Ink = Ink::solid(0xb4_bcc8);

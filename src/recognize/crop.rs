@@ -8,7 +8,7 @@ use fast_image_resize::images::{TypedCroppedImageMut, TypedImage, TypedImageRef}
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
-use crate::frame::Square;
+use crate::base::frame::Square;
 
 /// What lies outside the picture, in each channel: the networks' normalisation mean (114 of 255,
 /// see [`crate::model`]), which is zero to a network and equals its own zero padding.

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use super::crop::Cropper;
-use crate::frame::{Rect, Square};
+use crate::base::frame::{Rect, Square};
 use crate::model::{MapModel, NOTHING};
 
 /// Pixels of the network's input in a cell, along each side.

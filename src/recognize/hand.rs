@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::finder::{Finder, Found};
-use crate::frame::{Frame, Rect};
+use crate::base::frame::{Frame, Rect};
 
 /// A hand that is followed is kept down to this share of the score that a new one needs.
 const KEEP: f32 = 0.5;

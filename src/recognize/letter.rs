@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::crop::Cropper;
-use crate::frame::Rect;
+use crate::base::frame::Rect;
 use crate::model::{Model, NOTHING};
 
 /// Crops the hand and runs the letter network on it; keeps its buffers.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::frame::{Frame, Rect};
+use crate::base::frame::{Frame, Rect};
 use crate::model::{Model, NOTHING};
 use finder::Found;
 use hand::Tracker;
@@ -261,8 +261,8 @@ impl Recognizer {
 mod tests {
     use super::*;
     use crate::model::{Metadata, NOTHING, Preprocessing};
-    use crate::train::export::to_f32;
-    use crate::train::graph::{Conv, Dense, Graph};
+    use crate::train::file::export::to_f32;
+    use crate::train::file::graph::{Conv, Dense, Graph};
     use prost::Message;
 
     /// Reads "R" from red, "G" from green and nothing from blue.

@@ -165,7 +165,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::frame::Rect;
+    use crate::base::frame::Rect;
     use crate::recognize::ReadingTimes;
     use crate::recognize::motion::Movement;
 

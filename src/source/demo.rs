@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::{DEFAULT_FPS, Event, Pace, Pacer, Source};
+use crate::base::frame::FramePool;
 use crate::demo::{Chance, Painter, Scene, Spelling, Text, vector::vec3};
-use crate::frame::FramePool;
 
 /// What is spelled, again and again, where nothing else was asked for.
 const DEFAULT_TEXT: &str = "HELLO WORLD JAZZ QUICK FOX";
@@ -162,7 +162,7 @@ impl Source for Demo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::Frame;
+    use crate::base::frame::Frame;
     use std::sync::Arc;
 
     fn demo(text: Option<&str>, pace: Pace) -> Demo {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::frame::{Frame, FramePool};
+use crate::base::frame::{Frame, FramePool};
 
 pub use origin::{OpenOptions, Origin, Size, open};
 pub use pace::{Pace, Pacer};

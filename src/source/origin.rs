@@ -13,8 +13,8 @@ use super::camera::Choice;
 use super::demo::{self, Demo};
 use super::pictures::Pictures;
 use super::{Pace, Source, video};
+use crate::base::picture::has_picture_name;
 use crate::demo::Text;
-use crate::picture::has_picture_name;
 
 /// Where frames shall come from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

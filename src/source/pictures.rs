@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::{Event, Losses, Pace, Pacer, Source};
-use crate::frame::FramePool;
-use crate::picture::{Picture, has_picture_name};
+use crate::base::frame::FramePool;
+use crate::base::picture::{Picture, has_picture_name};
 
 /// The pictures of a folder and its sub-folders, in path order, or a single picture.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 
 use super::plot::plot;
 use super::{Report, Setup, Times};
-use crate::files::write_whole;
+use crate::base::files::write_whole;
 
 /// A file for a [`Report`], in the form that its name ends in.
 #[derive(Debug, Clone, PartialEq, Eq)]

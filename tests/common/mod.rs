@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 use image::{Rgb, RgbImage};
 use signcam::model::{Metadata, Preprocessing};
-use signcam::train::export::write_models;
-use signcam::train::graph::{Conv, Dense, Graph};
+use signcam::train::file::export::write_models;
+use signcam::train::file::graph::{Conv, Dense, Graph};
 
 pub const RED: [u8; 3] = [230, 20, 30];
 pub const GREEN: [u8; 3] = [20, 220, 30];

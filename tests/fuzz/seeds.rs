@@ -20,10 +20,10 @@ use signcam::model::{MapMetadata, Preprocessing};
 use signcam::recognize::finder::CELL;
 use signcam::sink::record::{Hurry, Recorder};
 use signcam::sink::screen::Recording;
-use signcam::train::export::write_models;
-use signcam::train::graph::{Activation, Graph};
-use signcam::train::sketch::Weights;
-use signcam::train::trainer::{Schedule, Trainer, TrainerOptions, ids};
+use signcam::train::file::export::write_models;
+use signcam::train::file::graph::{Activation, Graph};
+use signcam::train::file::sketch::Weights;
+use signcam::train::run::trainer::{Schedule, Trainer, TrainerOptions, ids};
 
 /// Where seeds go, by target.
 struct Corpus(PathBuf);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::DRAWN;
-use crate::frame::Rect;
+use crate::base::frame::Rect;
 
 /// Paths are looked at in steps of this length, whatever the frame rate.
 pub const STEP: Duration = Duration::from_millis(40);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::frame::Rect;
+use crate::base::frame::Rect;
 use crate::recognize::ReadingTimes;
 
 const HAND: Rect = Rect {

@@ -16,7 +16,7 @@ use yuv::{
 };
 
 use super::{Added, Format, Hurry, Picture};
-use crate::mp4::{Track, Writer};
+use crate::base::mp4::{Track, Writer};
 
 /// The finest quantisation used: 41 dB on camera pictures, at about 2 Mbit/s for 640x480.
 const FINEST_QP: u8 = 26;

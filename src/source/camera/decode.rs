@@ -12,7 +12,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::formats::{Encoding, Format};
 use super::jpeg;
-use crate::frame::Frame;
+use crate::base::frame::Frame;
 use crate::source::{MOST_PIXELS, check_size};
 
 /// Turns one buffer of `format` into pixels of `frame`, whose size it sets.

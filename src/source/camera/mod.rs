@@ -24,7 +24,7 @@ use self::capture::{Capture, Raw};
 use self::driver::{Driver, Stream};
 use self::native::Native;
 use super::{Event, Losses, Source};
-use crate::frame::FramePool;
+use crate::base::frame::FramePool;
 
 pub use self::driver::Device;
 pub use self::formats::{Encoding, Format, Wish};
@@ -91,7 +91,11 @@ pub fn open(choice: Choice, wish: Wish) -> Box<dyn Source> {
 /// # Errors
 /// When the buffer is damaged.
 #[cfg(fuzzing)]
-pub fn decode_buffer(format: &Format, data: &[u8], frame: &mut crate::frame::Frame) -> Result<()> {
+pub fn decode_buffer(
+    format: &Format,
+    data: &[u8],
+    frame: &mut crate::base::frame::Frame,
+) -> Result<()> {
     decode::decode(format, data, frame)
 }
 

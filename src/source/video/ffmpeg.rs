@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::check_size;
-use crate::frame::FramePool;
+use crate::base::frame::FramePool;
 use crate::source::{Event, Pace, Pacer, Source};
 
 /// Decoded pictures that may wait to be taken.

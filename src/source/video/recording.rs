@@ -11,8 +11,8 @@ use openh264::formats::YUVSource;
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv420_to_rgb};
 
 use super::check_size;
-use crate::frame::{Frame, FramePool};
-use crate::mp4::{self, Index};
+use crate::base::frame::{Frame, FramePool};
+use crate::base::mp4::{self, Index};
 use crate::source::{Event, Losses, Pace, Pacer, Source};
 
 /// What stands between NAL units in a byte stream (ITU-T H.264, annex B).

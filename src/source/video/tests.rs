@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::ffmpeg::Ffmpeg;
 use super::*;
-use crate::frame::{Frame, FramePool};
+use crate::base::frame::{Frame, FramePool};
 use crate::sink::record::{Hurry, Recorder};
 use crate::source::Event;
 
@@ -213,7 +213,7 @@ fn damaged_pictures_are_counted_and_the_rest_is_played() {
     let path = folder.path().join("clip.mp4");
     record(&path, SIZE, &times());
     let mut bytes = fs::read(&path).unwrap();
-    let index = crate::mp4::read_index(&mut std::io::Cursor::new(&bytes));
+    let index = crate::base::mp4::read_index(&mut std::io::Cursor::new(&bytes));
     let samples = index.unwrap().unwrap().samples;
     let broken = samples[40];
     let length = broken.offset as usize;
@@ -252,7 +252,7 @@ fn a_recording_without_a_complete_picture_says_so() {
     let path = folder.path().join("clip.mp4");
     record(&path, SIZE, &times()[..2]);
     let bytes = fs::read(&path).unwrap();
-    let index = crate::mp4::read_index(&mut std::io::Cursor::new(&bytes));
+    let index = crate::base::mp4::read_index(&mut std::io::Cursor::new(&bytes));
     let first = index.unwrap().unwrap().samples[0].offset as usize;
     fs::write(&path, &bytes[..first + 10]).unwrap();
     let said = message(&path);

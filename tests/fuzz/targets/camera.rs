@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use signcam::frame::Frame;
+use signcam::base::frame::Frame;
 use signcam::source::camera::{Encoding, Format, decode_buffer};
 
 const ENCODINGS: [Encoding; 6] = [

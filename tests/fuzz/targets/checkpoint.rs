@@ -9,7 +9,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::Device;
 use libfuzzer_sys::fuzz_target;
-use signcam::train::trainer::{Schedule, Trainer, TrainerOptions, ids};
+use signcam::train::run::trainer::{Schedule, Trainer, TrainerOptions, ids};
 
 /// The files of a checkpoint, by the input's first byte.
 const FILES: [&str; 5] = [

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use signcam::picture::{Picture, check_head};
+use signcam::base::picture::{Picture, check_head};
 
 static FILE: OnceLock<PathBuf> = OnceLock::new();
 

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use signcam::collect::folder::{Folder, TABLE};
-use signcam::eval::read_boxes;
-use signcam::train::dataset::{DataSource, Dataset};
+use signcam::commands::collect::folder::{Folder, TABLE};
+use signcam::commands::eval::read_boxes;
+use signcam::train::data::dataset::{DataSource, Dataset};
 
 static FOLDER: OnceLock<PathBuf> = OnceLock::new();
 

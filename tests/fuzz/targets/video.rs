@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use signcam::frame::FramePool;
-use signcam::mp4::read_index;
+use signcam::base::frame::FramePool;
+use signcam::base::mp4::read_index;
 use signcam::source::{Event, Pace, video};
 
 /// Pictures to play at most.

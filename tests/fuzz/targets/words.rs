@@ -11,8 +11,8 @@ use libfuzzer_sys::fuzz_target;
 use signcam::cli::Cli;
 use signcam::recognize::words::Words;
 use signcam::source::video::read_ffmpeg_log;
-use signcam::train::finder::run::HandArgs;
-use signcam::train::options::TrainArgs;
+use signcam::train::run::hand::HandArgs;
+use signcam::train::run::options::TrainArgs;
 
 static LIST: OnceLock<PathBuf> = OnceLock::new();
 

@@ -1,0 +1,14 @@
+//! What everything else stands on; it knows nothing of hands, networks or commands.
+//!
+//! - [`frame`]: pixels with a sequence number and a capture time, and the geometry of boxes.
+//! - [`picture`]: picture files, decoded.
+//! - [`files`]: files written whole or not at all.
+//! - [`machine`]: what the program runs on.
+//! - `mp4` (feature `record`): recordings, written and read.
+
+pub mod files;
+pub mod frame;
+pub mod machine;
+#[cfg(feature = "record")]
+pub mod mp4;
+pub mod picture;

@@ -1,0 +1,114 @@
+//! Labelled pictures in folders.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::is_no_letter;
+use crate::base::picture::has_picture_name;
+
+/// A picture, who signs in it, and what.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Labelled {
+    pub path: PathBuf,
+    pub signer: Arc<str>,
+    pub label: Arc<str>,
+}
+
+/// The pictures under `folder`, by signer and label, in path order.
+///
+/// # Errors
+/// When the folder cannot be read, holds no pictures, or a label is none of `known` and does not
+/// stand for no letter.
+pub(super) fn labelled_pictures(folder: &Path, known: &[Arc<str>]) -> Result<Vec<Labelled>> {
+    ensure!(
+        folder.is_dir(),
+        "there is no folder {} to evaluate",
+        folder.display()
+    );
+    let top = folders_in(folder)?;
+    let mut one_signer = false;
+    for inner in &top {
+        one_signer |= !pictures_in(inner)?.is_empty();
+    }
+    let mut pictures = Vec::new();
+    if one_signer {
+        let whole = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+        add_signer(&mut pictures, &name(&whole), &top, known)?;
+    } else {
+        for signer in &top {
+            add_signer(&mut pictures, &name(signer), &folders_in(signer)?, known)?;
+        }
+    }
+    ensure!(
+        !pictures.is_empty(),
+        "there are no JPEG or PNG pictures in {0}: they are looked for in {0}/<signer>/<LABEL>/ \
+         and {0}/<LABEL>/",
+        folder.display()
+    );
+    Ok(pictures)
+}
+
+fn add_signer(
+    pictures: &mut Vec<Labelled>,
+    signer: &str,
+    labels: &[PathBuf],
+    known: &[Arc<str>],
+) -> Result<()> {
+    let signer: Arc<str> = signer.into();
+    for folder in labels {
+        let paths = pictures_in(folder)?;
+        let label = name(folder);
+        if paths.is_empty() {
+            continue;
+        }
+        if !is_no_letter(&label) && !known.iter().any(|known| **known == *label) {
+            let known: BTreeSet<&str> = known.iter().map(|known| &**known).collect();
+            bail!(
+                "{} is named after no label of the model; it knows {}, and other and nothing \
+                 stand for no letter",
+                folder.display(),
+                known.into_iter().collect::<Vec<_>>().join(" ")
+            );
+        }
+        let label: Arc<str> = label.into();
+        pictures.extend(paths.into_iter().map(|path| Labelled {
+            path,
+            signer: Arc::clone(&signer),
+            label: Arc::clone(&label),
+        }));
+    }
+    Ok(())
+}
+
+fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    entries(folder, |path| path.is_dir())
+}
+
+fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    entries(folder, |path| has_picture_name(path) && path.is_file())
+}
+
+/// A folder's entries that are wanted, sorted, hidden ones left out.
+fn entries(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
+    let list = || {
+        let mut paths = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if !name(&path).starts_with('.') && wanted(&path) {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        Ok::<_, std::io::Error>(paths)
+    };
+    list().with_context(|| format!("cannot list the folder {}", folder.display()))
+}
+
+fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}

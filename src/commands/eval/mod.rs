@@ -1,0 +1,196 @@
+//! `signcam eval`: how many letters of a labelled folder are read right, signer by signer.
+//!
+//! Pictures of one signer are near-copies of each other, so that a figure over all pictures
+//! would say how many pictures somebody took: what counts here is the mean over signers, and the
+//! worst of them.
+
+mod boxes;
+mod calibration;
+mod folder;
+mod report;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+
+use crate::base::frame::Rect;
+use crate::base::picture::Picture;
+use crate::model::{Model, NOTHING};
+use crate::recognize::THRESHOLD;
+use crate::recognize::finder::{Finder, Found};
+use crate::recognize::letter::LetterReader;
+use boxes::Boxes;
+use folder::{Labelled, labelled_pictures};
+use report::{Outcome, Report};
+
+/// The label of pictures of a hand that signs no letter; counted as [`NOTHING`].
+const OTHER: &str = "other";
+
+/// What `signcam eval` takes.
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// Folder of pictures: DIR/<signer>/<LABEL>/* or, for one signer, DIR/<LABEL>/*.
+    /// The labels `other` and `nothing` stand for no letter
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Table of hand boxes: path, x0, y0, x1, y1 in fractions of the picture; empty where there
+    /// is no hand. Without it the hand is looked for
+    #[arg(long, value_name = "CSV")]
+    pub boxes: Option<PathBuf>,
+    /// Read only pictures whose row has this in the table's column `split`
+    #[arg(long, value_name = "NAME", requires = "boxes")]
+    pub split: Option<String>,
+    /// Look for the hand even where the table of boxes says where it is
+    #[arg(long, requires = "boxes")]
+    pub find: bool,
+    /// Take each picture for a crop that its hand fills
+    #[arg(long, conflicts_with = "boxes")]
+    pub whole: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Read letters with this model instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+}
+
+/// Reads a table of boxes, for the fuzzers.
+///
+/// # Errors
+/// When it makes no sense.
+#[cfg(fuzzing)]
+pub fn read_boxes(table: &std::path::Path, split: Option<&str>) -> Result<()> {
+    Boxes::read(table, split).map(|_| ())
+}
+
+/// Where a picture's hand is said to be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Hand {
+    /// Wherever it is found.
+    Unknown,
+    /// All over the picture.
+    Whole,
+    /// In this box.
+    At(Rect),
+    /// Nowhere.
+    None,
+}
+
+/// Reads the pictures and returns what is to be printed.
+///
+/// # Errors
+/// When the model, the folder, the table or any picture cannot be read, a label is none of the
+/// model's, or no picture is left to read.
+pub fn eval(args: &EvalArgs) -> Result<String> {
+    let model = match &args.model {
+        Some(path) => Model::load(path)?,
+        None => Model::embedded()?,
+    };
+    let mut pictures = labelled_pictures(&args.folder, model.labels())?;
+    let unless_told = if args.whole {
+        Hand::Whole
+    } else {
+        Hand::Unknown
+    };
+    let mut hands = vec![unless_told; pictures.len()];
+    if let Some(table) = &args.boxes {
+        let boxes = Boxes::read(table, args.split.as_deref())?;
+        (pictures, hands) = boxes.place(pictures, &args.folder)?;
+        if args.find {
+            hands.fill(Hand::Unknown);
+        }
+    }
+    let outcomes = read_all(&model, &Finder::embedded()?, &pictures, &hands)?;
+    let report = Report::new(&pictures, &outcomes);
+    Ok(if args.json {
+        serde_json::to_string_pretty(&report)? + "\n"
+    } else {
+        report.table()
+    })
+}
+
+/// Reads every picture, on all cores.
+fn read_all(
+    model: &Model,
+    finder: &Finder,
+    pictures: &[Labelled],
+    hands: &[Hand],
+) -> Result<Vec<Outcome>> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut reader = LetterReader::new(model.clone());
+        let mut finder = finder.clone();
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some((picture, &hand)) = pictures.get(at).zip(hands.get(at)) else {
+                return done;
+            };
+            let outcome = read(&mut reader, &mut finder, picture, hand);
+            let failed = outcome.is_err();
+            done.push((at, outcome));
+            if failed {
+                // The others stop too: there is nothing to report on.
+                next.store(pictures.len(), Ordering::Relaxed);
+                return done;
+            }
+        }
+    };
+    let mut outcomes = thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores.min(pictures.len()))
+            .map(|_| scope.spawn(work))
+            .collect();
+        let mut outcomes = Vec::new();
+        for thread in threads {
+            let part = thread.join();
+            outcomes.extend(part.map_err(|_| anyhow!("a thread that reads pictures gave up"))?);
+        }
+        anyhow::Ok(outcomes)
+    })?;
+    outcomes.sort_by_key(|&(at, _)| at);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+}
+
+fn read(
+    reader: &mut LetterReader,
+    finder: &mut Finder,
+    picture: &Labelled,
+    hand: Hand,
+) -> Result<Outcome> {
+    let path = &picture.path;
+    let Picture {
+        width,
+        height,
+        pixels,
+    } = Picture::decode(path)?;
+    let found = match hand {
+        Hand::None => None,
+        Hand::At(hand) => Some(Found::certain(hand)),
+        Hand::Whole => Some(Found::certain(reader.whole(width, height))),
+        Hand::Unknown => finder.hand(&pixels, width, height)?,
+    };
+    let Some(found) = found else {
+        return Ok(Outcome::NoHand);
+    };
+    let scores = reader
+        .read(&pixels, width, height, found.hand)
+        .with_context(|| format!("cannot read a letter from {}", path.display()))?;
+    let (label, confidence) = scores.best();
+    if !found.is_hand(label) {
+        return Ok(Outcome::NoHand);
+    }
+    Ok(Outcome::Read {
+        label: label.to_string(),
+        confidence,
+        shown: scores.letter(THRESHOLD).is_some(),
+    })
+}
+
+/// Whether a label stands for no letter.
+fn is_no_letter(label: &str) -> bool {
+    label == NOTHING || label == OTHER
+}

@@ -1,0 +1,22 @@
+//! What the command line can be asked: one module a command.
+//!
+//! - [`watch`], [`mod@bench`]: the commands that watch a source; [`inputs`]: the options they share.
+//! - [`predict`], [`eval`]: the commands that read picture files.
+//! - `render` (feature `record`): the overlay on an existing video.
+//! - `cameras` (feature `camera`): what cameras there are.
+//! - `latency` (features `camera` and `window`): from the screen through the camera to the program.
+//! - `collect` (feature `window`): labelled pictures of one's own signs.
+
+pub mod bench;
+#[cfg(feature = "camera")]
+pub mod cameras;
+#[cfg(feature = "window")]
+pub mod collect;
+pub mod eval;
+pub mod inputs;
+#[cfg(all(feature = "camera", feature = "window"))]
+pub mod latency;
+pub mod predict;
+#[cfg(feature = "record")]
+pub mod render;
+pub mod watch;

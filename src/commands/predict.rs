@@ -1,0 +1,170 @@
+//! `signcam predict`: every letter's probability for picture files.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use serde::Serialize;
+
+use crate::base::frame::Rect;
+use crate::base::picture::Picture;
+use crate::model::Model;
+use crate::recognize::THRESHOLD;
+use crate::recognize::finder::{Finder, Found};
+use crate::recognize::letter::LetterReader;
+
+/// Width of the bar of a probability of 1, in characters.
+const BAR: f32 = 30.0;
+
+/// What `signcam predict` takes.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// JPEG or PNG pictures
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// The hand's box in fractions of the picture: its left and top edge, width and height.
+    /// Without it the hand is looked for
+    #[arg(long = "box", value_name = "X,Y,W,H", value_parser = parse_box)]
+    pub hand: Option<Rect>,
+    /// Print JSON: an array with an object for each picture
+    #[arg(long)]
+    pub json: bool,
+    /// Read letters with this model instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+}
+
+/// What was read from one picture, as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Prediction<'a> {
+    path: &'a Path,
+    /// The letter at the default threshold; null for none.
+    letter: Option<String>,
+    confidence: f32,
+    /// Left, top, width, height, in fractions of the picture.
+    /// Null where no hand was found.
+    #[serde(rename = "box")]
+    hand: Option<[f32; 4]>,
+    /// Every label, best first; none where no hand was found.
+    probabilities: Vec<(String, f32)>,
+}
+
+/// Reads the pictures and returns what is to be printed.
+///
+/// # Errors
+/// When the model cannot be loaded, a picture cannot be read, or the box cannot be cropped from it.
+pub fn predict(args: &PredictArgs) -> Result<String> {
+    let model = match &args.model {
+        Some(path) => Model::load(path)?,
+        None => Model::embedded()?,
+    };
+    let mut reader = LetterReader::new(model);
+    let mut finder = Finder::embedded()?;
+    let predictions = args
+        .images
+        .iter()
+        .map(|path| read(&mut reader, &mut finder, path, args.hand))
+        .collect::<Result<Vec<_>>>()?;
+    if args.json {
+        return Ok(serde_json::to_string_pretty(&predictions)? + "\n");
+    }
+    let tables: Vec<String> = predictions.iter().map(table).collect();
+    Ok(tables.join("\n"))
+}
+
+fn read<'a>(
+    reader: &mut LetterReader,
+    finder: &mut Finder,
+    path: &'a Path,
+    hand: Option<Rect>,
+) -> Result<Prediction<'a>> {
+    let picture = Picture::decode(path)?;
+    let (width, height) = (picture.width, picture.height);
+    let found = match hand {
+        Some(hand) => Some(Found::certain(hand)),
+        None => finder.hand(&picture.pixels, width, height)?,
+    };
+    let without_hand = Prediction {
+        path,
+        letter: None,
+        confidence: 0.0,
+        hand: None,
+        probabilities: Vec::new(),
+    };
+    let Some(found) = found else {
+        return Ok(without_hand);
+    };
+    let hand = found.hand;
+    let scores = reader
+        .read(&picture.pixels, width, height, hand)
+        .with_context(|| format!("cannot read a letter from {}", path.display()))?;
+    if !found.is_hand(scores.best().0) {
+        return Ok(without_hand);
+    }
+    let top = scores.top(usize::MAX);
+    Ok(Prediction {
+        path,
+        letter: scores.letter(THRESHOLD).map(|letter| letter.to_string()),
+        confidence: scores.best().1,
+        hand: Some([hand.x0, hand.y0, hand.width(), hand.height()]),
+        probabilities: top
+            .into_iter()
+            .map(|(label, probability)| (label.to_string(), probability))
+            .collect(),
+    })
+}
+
+fn table(prediction: &Prediction<'_>) -> String {
+    let letter = match (&prediction.letter, prediction.hand) {
+        (Some(letter), _) => letter,
+        (None, Some(_)) => "no letter",
+        (None, None) => "no hand found (--box says where it is)",
+    };
+    let mut text = format!("{}: {letter}\n", prediction.path.display());
+    let labels = prediction.probabilities.iter();
+    let width = labels.map(|(label, _)| label.chars().count()).max();
+    for (label, probability) in &prediction.probabilities {
+        let bar = "#".repeat((probability * BAR).round() as usize);
+        let row = format!(
+            "  {label:<width$}  {:>6.2} %  {bar}",
+            probability * 100.0,
+            width = width.unwrap_or(0),
+        );
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", row.trim_end());
+    }
+    text
+}
+
+/// Reads a box that is given as left, top, width and height in fractions of a picture.
+///
+/// # Errors
+/// When these are not four such numbers.
+pub fn parse_box(text: &str) -> Result<Rect> {
+    let numbers: Vec<f32> = text
+        .split(',')
+        .map(|number| number.trim().parse())
+        .collect::<Result<_, _>>()
+        .context("four numbers are needed: left, top, width, height")?;
+    let [x, y, width, height] = numbers[..] else {
+        anyhow::bail!(
+            "four numbers are needed: left, top, width, height, not {}",
+            numbers.len()
+        );
+    };
+    ensure!(
+        numbers.iter().all(|number| (-1.0..=2.0).contains(number)),
+        "the numbers are fractions of the picture, 0 to 1, not pixels"
+    );
+    ensure!(
+        width > 0.0 && height > 0.0,
+        "width and height must be greater than 0"
+    );
+    Ok(Rect {
+        x0: x,
+        y0: y,
+        x1: x + width,
+        y1: y + height,
+    })
+}

@@ -1,0 +1,15 @@
+//! What networks learn from.
+//!
+//! - [`dataset`]: which pictures there are, of which class and signer, for training or validation.
+//! - [`store`]: decoded pictures, kept in memory up to a budget.
+//! - [`augment`]: from a picture and a hand box to a network's input, varied for training.
+//! - [`loader`]: batches, made ahead by threads, the same ones for the same seed and step.
+//! - [`scenes`]: what the finder learns from.
+
+pub mod augment;
+pub mod dataset;
+#[doc(hidden)]
+pub mod drawn;
+pub mod loader;
+pub mod scenes;
+pub mod store;

@@ -1,0 +1,424 @@
+//! A run that trains a finder: data in, files and a report out.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use burn::tensor::Device;
+use clap::Args;
+use rayon::prelude::*;
+use serde::Serialize;
+use serde_json::json;
+
+use super::course::{Course, Kept};
+use super::fit::normalised;
+use super::options::Backbone;
+use super::report::source_commit;
+use super::trainer::{Schedule, Trainer, TrainerOptions, ids};
+use crate::base::files::write_whole;
+use crate::base::picture::Picture;
+use crate::model::{MapMetadata, Preprocessing};
+use crate::recognize::finder::{Finder, Found};
+use crate::train::data::dataset::{DataSource, Dataset, Exclude, Scene, Split};
+use crate::train::data::loader::{seeded, store};
+use crate::train::data::scenes::{self as pictures, Pictures};
+use crate::train::data::store::PictureStore;
+use crate::train::file::export::{QuantizeReport, write_models};
+use crate::train::network::block::Mode;
+use crate::train::network::finder::{FinderNet, loss};
+
+/// Units of the backbone that keep their weights: what edges and colours are, ImageNet taught.
+const FROZEN: usize = 4;
+
+/// Highest learning rates of the backbone and of the layers on it.
+const RATES: (f64, f64) = (7.5e-4, 2.5e-3);
+
+/// The score from which on a file that is written here takes something for a hand.
+const THRESHOLD: f32 = 0.3;
+
+/// Scores at which a report says what would be found.
+const SCORES: [f32; 8] = [0.2, 0.3, 0.35, 0.4, 0.42, 0.44, 0.46, 0.5];
+
+/// Training frames from whose activations the int8 scales are taken.
+const CALIBRATION: usize = 256;
+
+/// Bytes of decoded pictures that are kept in memory.
+const MEMORY: usize = 2 << 30;
+
+/// Trains a network that finds the hand in a whole frame.
+#[derive(Debug, Clone, Args)]
+pub struct HandArgs {
+    /// Folder with hands.csv and frames.csv, whose rows have hand boxes
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Leave out a signer, a signer's label or pictures of it by name (repeatable)
+    #[arg(long, value_name = "SIGNER[/LABEL[/PICTURE]]")]
+    pub exclude: Vec<Exclude>,
+    /// Where the int8 network goes
+    #[arg(long, value_name = "FILE", default_value = "models/hand.onnx")]
+    pub out: PathBuf,
+    /// ImageNet weights to start from, which scripts/fetch-backbone downloads, or `none` for
+    /// random ones
+    #[arg(
+        long,
+        value_name = "FILE|none",
+        default_value = "models/backbone/mobilenet_v2.pth"
+    )]
+    pub backbone: Backbone,
+    /// Batches to learn from
+    #[arg(long, value_name = "N", default_value_t = 3000)]
+    pub steps: usize,
+    /// Pictures that are learned from at once
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    pub batch: usize,
+    /// Height and width of the network's input, in pixels; a multiple of 32
+    #[arg(long, value_name = "PIXELS", default_value_t = 192)]
+    pub size: usize,
+    /// Decides every random choice
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Go on from the last checkpoint, to the very step
+    #[arg(long)]
+    pub resume: bool,
+    /// Minutes between checkpoints
+    #[arg(long, value_name = "MINUTES", default_value_t = 3.0)]
+    pub checkpoint_every: f32,
+}
+
+/// What a run made.
+#[derive(Debug, Serialize)]
+pub struct HandReport {
+    /// Batches learned from, and pictures in each.
+    pub steps: usize,
+    /// Pictures in a batch.
+    pub batch: usize,
+    /// The network's input, in pixels a side.
+    pub size: usize,
+    /// Decides every random choice.
+    pub seed: u64,
+    /// Seconds of training, resumed parts added.
+    pub train_seconds: f64,
+    /// Training pictures a second.
+    pub images_per_second: f64,
+    /// Mean loss of the last fifty steps.
+    pub loss: f64,
+    /// The files.
+    pub files: QuantizeReport,
+    /// How the int8 file finds the hands of validation signers.
+    pub quality: Quality,
+}
+
+impl HandReport {
+    /// The report for people.
+    fn summary(&self) -> String {
+        let quality = &self.quality;
+        let mut text = format!(
+            "wrote {} ({} bytes) after {:.0} s at {:.1} pictures a second\n\
+             of {} validation frames the likeliest box fits {:.1} % (IoU at least 0.5), \
+             mean IoU {:.2}\n\
+             score   found   false boxes in {} frames without the hand\n",
+            self.files.int8.display(),
+            self.files.int8_bytes,
+            self.train_seconds,
+            self.images_per_second,
+            quality.frames,
+            100.0 * quality.placed,
+            quality.mean_iou,
+            quality.empty,
+        );
+        for at in &quality.at {
+            text += &format!(
+                "{:>5.2}  {:>5.1} %  {:>5.1} %\n",
+                at.score,
+                100.0 * at.found,
+                100.0 * at.false_boxes
+            );
+        }
+        text
+    }
+}
+
+/// How well hands are found in whole frames of signers who are in no training picture.
+#[derive(Debug, Serialize)]
+pub struct Quality {
+    /// Frames with a hand.
+    pub frames: usize,
+    /// Share of them whose likeliest box has an IoU of at least one half with the hand's,
+    /// whatever its score.
+    pub placed: f64,
+    /// Mean IoU of the likeliest box.
+    pub mean_iou: f64,
+    /// Parts of these frames without a hand, or with the hand covered.
+    pub empty: usize,
+    /// For thresholds of the score.
+    pub at: Vec<AtScore>,
+}
+
+/// What is found from a score on.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct AtScore {
+    /// The threshold.
+    pub score: f32,
+    /// Share of frames with a hand where a box with an IoU of at least one half reaches it.
+    pub found: f64,
+    /// Share of frames without a hand where a box reaches it.
+    pub false_boxes: f64,
+}
+
+/// Trains as [`train`] does, logs how it goes, and returns what is to be printed.
+///
+/// # Errors
+/// As [`train`].
+pub fn run(args: &HandArgs) -> Result<String> {
+    const EVERY: usize = 20;
+    let started = Instant::now();
+    let mut sum = 0.0;
+    let report = train(args, |step, loss| {
+        sum += loss;
+        if step.is_multiple_of(EVERY) || step == args.steps {
+            let mean = sum / ((step - 1) % EVERY + 1) as f64;
+            let seconds = started.elapsed().as_secs();
+            eprintln!("step {step} of {}: loss {mean:.3}, {seconds} s", args.steps);
+            sum = 0.0;
+        }
+    })?;
+    Ok(report.summary())
+}
+
+/// Trains, writes the files, and judges them.
+///
+/// # Errors
+/// When the data, the backbone or the checkpoint cannot be read, the loss is no longer a number,
+/// or a file cannot be written.
+pub fn train(args: &HandArgs, mut progress: impl FnMut(usize, f64)) -> Result<HandReport> {
+    ensure!(
+        args.size.is_multiple_of(32) && args.size > 0,
+        "--size {} does not fit: MobileNetV2 halves its input five times, so give a multiple of 32",
+        args.size
+    );
+    ensure!(
+        args.batch > 0 && args.steps > 0,
+        "--batch and --steps need at least 1"
+    );
+    let source = DataSource {
+        path: args.data.clone(),
+        exclude: args.exclude.clone(),
+        seed: args.seed,
+        ..DataSource::default()
+    };
+    let dataset = Arc::new(Dataset::open(&source)?);
+    let pictures = Arc::new(store(&dataset, args.size, 1.35, MEMORY));
+    let source = Arc::new(Pictures::new(
+        Arc::clone(&dataset),
+        Arc::clone(&pictures),
+        args.size,
+        args.seed,
+    )?);
+    let device = Device::flex().autodiff();
+    device.seed(args.seed);
+    let mut net = FinderNet::new(&device);
+    if let Backbone::File(path) = &args.backbone {
+        net.backbone = net.backbone.load_imagenet(path, &device)?;
+    }
+    let options = TrainerOptions {
+        schedule: Schedule {
+            steps: args.steps,
+            warmup: (args.steps / 10).min(100),
+            backbone: RATES.0,
+            head: RATES.1,
+        },
+        weight_decay: 0.02,
+        average: 0.995,
+        keep: 0.0,
+    };
+    let backbone = ids(&net.backbone);
+    let mut trainer = Trainer::new(net, backbone, options);
+    let checkpoint = args.out.with_extension("checkpoint");
+    let course = Course::of(
+        &json!({
+            "exclude": args.exclude,
+            "steps": args.steps,
+            "batch": args.batch,
+            "size": args.size,
+            "seed": args.seed,
+        }),
+        &[],
+    )?;
+    let mut earlier = Duration::ZERO;
+    if args.resume {
+        let kept: Kept<()> = Kept::resume(&checkpoint, &course)?;
+        trainer = trainer.resume(&checkpoint)?;
+        earlier = kept.learned;
+    }
+    let first = trainer.steps_done();
+    let mut batches = source.stream(first as u64, args.steps as u64, args.batch)?;
+    let every = Duration::from_secs_f32((args.checkpoint_every * 60.0).clamp(1.0, 1e6));
+    let (started, mut saved) = (Instant::now(), Instant::now());
+    let mut losses = Vec::new();
+    for step in first..args.steps {
+        let Some(batch) = batches.next().transpose()? else {
+            break;
+        };
+        let images = normalised(&batch.images, batch.targets.len(), args.size, &device);
+        let output = trainer.net().forward(images, Mode::Train, FROZEN);
+        let loss = loss(output, &batch.targets, &device);
+        let value = f64::from(loss.clone().into_scalar::<f32>());
+        ensure!(
+            value.is_finite(),
+            "the loss is no longer a number after {step} steps"
+        );
+        trainer.step(loss);
+        losses.push(value);
+        progress(step + 1, value);
+        if saved.elapsed() >= every || step + 1 == args.steps {
+            let kept = Kept {
+                course: course.clone(),
+                learned: earlier.saturating_add(started.elapsed()),
+                network: (),
+            };
+            trainer.set_note(serde_json::to_string(&kept)?);
+            trainer.save(&checkpoint)?;
+            saved = Instant::now();
+        }
+    }
+    let seconds = earlier.saturating_add(started.elapsed()).as_secs_f64();
+    let last = &losses[losses.len().saturating_sub(50)..];
+    let files = write(args, &trainer.averaged(), &dataset, &pictures)?;
+    let report = HandReport {
+        steps: args.steps,
+        batch: args.batch,
+        size: args.size,
+        seed: args.seed,
+        train_seconds: seconds,
+        images_per_second: (args.steps * args.batch) as f64 / seconds,
+        loss: last.iter().sum::<f64>() / last.len().max(1) as f64,
+        files,
+        quality: judge(&args.out, &dataset, args.size)?,
+    };
+    let path = args.out.with_extension("report.json");
+    write_whole(&path, &serde_json::to_vec_pretty(&report)?)?;
+    Ok(report)
+}
+
+fn write(
+    args: &HandArgs,
+    net: &FinderNet,
+    dataset: &Dataset,
+    pictures: &PictureStore,
+) -> Result<QuantizeReport> {
+    let train: Vec<usize> = (0..dataset.scenes.len())
+        .filter(|&at| dataset.scenes[at].split == Split::Train)
+        .collect();
+    let stride = (train.len() / CALIBRATION).max(1);
+    let crops = train
+        .iter()
+        .step_by(stride)
+        .map(|at| {
+            let kept = pictures.get(dataset.samples.len() + at)?;
+            let plain = pictures::plain(&kept.picture, None, args.size)?;
+            plain.context("a frame was left out")
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let preprocessing = Preprocessing::new(args.size, 1.0);
+    let signers = |split| {
+        dataset
+            .scenes
+            .iter()
+            .filter(move |scene| scene.split == split)
+    };
+    let mut names: Vec<_> = signers(Split::Train)
+        .filter_map(|s| s.signer.as_ref())
+        .collect();
+    names.sort();
+    names.dedup();
+    let metadata = MapMetadata {
+        preprocessing,
+        threshold: THRESHOLD,
+        license: "MIT OR Apache-2.0".to_owned(),
+        training_commit: source_commit().unwrap_or_default(),
+        data: format!(
+            "{} webcam frames of {} signers and crops of their and other signers' hands; \
+             backbone: MobileNetV2, ImageNet (torchvision, BSD-3-Clause)",
+            train.len(),
+            names.len()
+        ),
+    };
+    let graph = net.graph(args.size)?;
+    write_models(
+        &graph,
+        &crops,
+        &preprocessing,
+        &metadata.to_props(),
+        &args.out,
+    )
+}
+
+/// How the finder in the file `path` finds the hands of the validation frames.
+///
+/// # Errors
+/// When the file is no finder, or a picture cannot be read.
+pub fn judge(path: &Path, dataset: &Dataset, size: usize) -> Result<Quality> {
+    let finder = Finder::load(path)?;
+    let scenes: Vec<&Scene> = dataset
+        .scenes
+        .iter()
+        .filter(|scene| scene.split == Split::Val)
+        .collect();
+    let judged = scenes
+        .par_iter()
+        .enumerate()
+        .map_init(
+            || finder.clone(),
+            |finder, (at, scene)| look(finder, at, scene, size),
+        )
+        .collect::<Result<Vec<_>>>()?;
+    let frames = judged.len();
+    let share = |count: usize, all: usize| count as f64 / all.max(1) as f64;
+    let empty: Vec<f32> = judged.iter().filter_map(|(.., empty)| *empty).collect();
+    let placed = judged.iter().filter(|(_, iou, _)| *iou >= 0.5).count();
+    let at = SCORES.map(|score| AtScore {
+        score,
+        found: share(
+            (judged.iter())
+                .filter(|(found, iou, _)| *iou >= 0.5 && found.score >= score)
+                .count(),
+            frames,
+        ),
+        false_boxes: share(
+            empty.iter().filter(|&&other| other >= score).count(),
+            empty.len(),
+        ),
+    });
+    Ok(Quality {
+        frames,
+        placed: share(placed, frames),
+        mean_iou: judged
+            .iter()
+            .map(|(_, iou, _)| f64::from(*iou))
+            .sum::<f64>()
+            / frames.max(1) as f64,
+        empty: empty.len(),
+        at: at.to_vec(),
+    })
+}
+
+/// What is found in a frame, its IoU with the hand's box, and the best score where the hand is
+/// left out of the frame.
+fn look(
+    finder: &mut Finder,
+    at: usize,
+    scene: &Scene,
+    size: usize,
+) -> Result<(Found, f32, Option<f32>)> {
+    let picture = Picture::decode(&scene.path)?;
+    let found = finder.find(&picture.pixels, picture.width, picture.height, None)?;
+    let iou = found.hand.iou(&scene.hand);
+    let mut rng = seeded(0, at as u64);
+    let empty = pictures::plain(&picture, Some((scene.hand, &mut rng)), size)?;
+    let empty = empty
+        .map(|input| finder.find(&input, size, size, None))
+        .transpose()?
+        .map(|found| found.score);
+    Ok((found, iou, empty))
+}

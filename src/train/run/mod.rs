@@ -1,0 +1,341 @@
+//! A whole training run: pictures in, network files and a report out.
+//!
+//! - [`options`]: what a run can be told; [`course`]: those of it that a checkpoint is kept with.
+//! - [`origin`]: a trained network to start from.
+//! - [`trainer`]: optimisation steps, weight averaging, checkpoints.
+//! - [`fit`]: trains a letter network and judges it; [`hand`]: a run that trains a finder.
+//! - [`progress`], [`report`]: a run's bar and results.
+
+pub mod course;
+pub mod fit;
+pub mod hand;
+pub mod options;
+pub mod origin;
+pub mod progress;
+pub mod report;
+pub mod trainer;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use burn::module::Module;
+use burn::tensor::Device;
+
+use self::course::Course;
+use self::fit::{FitOptions, Fitted, Predictions, fit, predict};
+use self::options::{Backbone, Compute, TrainOptions};
+use self::origin::{Description, Origin};
+use self::progress::Steps;
+use self::report::{DataSummary, Figures, Reading, Report, source_commit};
+use self::trainer::{Schedule, TrainerOptions};
+use crate::model::{Metadata, Model, Preprocessing};
+use crate::train::data::dataset::{Dataset, Split};
+use crate::train::data::loader::{self, Loader};
+use crate::train::file::export::{QuantizeReport, write_models};
+use crate::train::network::letter::{HeadOptions, LetterNet};
+use crate::train::network::mobilenet::UNITS;
+
+/// Bytes of decoded pictures that are kept in memory.
+const KEPT_PICTURES: usize = 6 << 30;
+
+/// Training pictures whose activations give the int8 scales.
+const CALIBRATION: usize = 512;
+
+/// Does what `options` ask for, starting from `origin` where there is one, and says in a few lines
+/// what came of it.
+///
+/// # Errors
+/// As [`train`] and [`cross_validate`].
+pub fn run(options: &TrainOptions, origin: Option<&Origin>) -> Result<String> {
+    if let Some(folds) = options.folds {
+        let figures = cross_validate(options, origin, folds.count)?;
+        return Ok(figures.to_string());
+    }
+    let report = train(options, origin)?;
+    let int8 = report.int8.as_ref().unwrap_or(&report.f32);
+    let before = report.before.as_ref().map_or(String::new(), |before| {
+        format!("before {:.2} %, after ", 100.0 * before.accuracy)
+    });
+    Ok(format!(
+        "{int8}\nvalidation accuracy: {before}f32 {:.2} %, int8 {:.2} %; {:.0} s, {:.0} images/s\n\
+         network: {}\nreport: {}\n",
+        100.0 * report.f32.accuracy,
+        100.0 * int8.accuracy,
+        report.wall_s,
+        report.images_per_second,
+        options.out.display(),
+        options.report.display(),
+    ))
+}
+
+/// Trains a network as `options` say, starting from `origin` where there is one, writes it in int8
+/// and f32, and a report beside it.
+///
+/// Nothing is written before the data has been found sound; the network and the report appear
+/// whole or not at all.
+///
+/// # Errors
+/// When the data or the backbone cannot be read, training fails, or a file cannot be written.
+pub fn train(options: &TrainOptions, origin: Option<&Origin>) -> Result<Report> {
+    let started = Instant::now();
+    let dataset = Arc::new(Dataset::open(&options.data)?);
+    let Run {
+        fitted,
+        loader,
+        before,
+    } = fit_on(&dataset, options, origin, options.resume)?;
+    let f32_figures = figures(&dataset, &fitted.predictions);
+
+    let temperature = match options.calibrate {
+        true => fitted.predictions.temperature() as f32,
+        false => 1.0,
+    };
+    let graph = fitted.net.graph(options.size, temperature)?;
+    let preprocessing = Preprocessing::new(options.size, options.crop_scale);
+    let metadata = Metadata {
+        license: "MIT OR Apache-2.0".to_owned(),
+        training_commit: source_commit().unwrap_or_default(),
+        data: describe(&dataset),
+        ..Metadata::new(dataset.labels.clone(), preprocessing)
+    };
+    let crops = calibration(&loader)?;
+    let quantized = write_models(
+        &graph,
+        &crops,
+        &preprocessing,
+        &metadata.to_props()?,
+        &options.out,
+    )?;
+    let int8_figures = figures(&dataset, &read_back(&quantized, &loader)?);
+
+    let wall_s = fitted
+        .earlier
+        .saturating_add(started.elapsed())
+        .as_secs_f64();
+    let speeds = fitted.epochs.iter().map(|epoch| epoch.images_per_second);
+    let images_per_second = speeds.sum::<f64>() / fitted.epochs.len().max(1) as f64;
+    let report = Report {
+        options: options.clone(),
+        commit: source_commit(),
+        data: DataSummary::of(&dataset),
+        images_per_second,
+        epochs: fitted.epochs,
+        wall_s,
+        before: before.map(|before| figures(&dataset, &before)),
+        f32: f32_figures,
+        int8: Some(int8_figures),
+    };
+    report.write(&options.report)?;
+    Ok(report)
+}
+
+/// Trains once for each fold of signers on all others: how signers are read by networks that never
+/// saw them. Writes no network.
+///
+/// # Errors
+/// As [`train`], and when the data names too few signers.
+pub fn cross_validate(
+    options: &TrainOptions,
+    origin: Option<&Origin>,
+    folds: usize,
+) -> Result<Figures> {
+    let dataset = Dataset::open(&options.data)?;
+    let mut readings = Vec::new();
+    for (index, fold) in dataset.folds(folds)?.into_iter().enumerate() {
+        tracing::info!("fold {} of {folds}", index + 1);
+        let fold = Arc::new(fold);
+        let mut of_fold = options.clone();
+        of_fold.checkpoint = options
+            .checkpoint
+            .with_extension(format!("fold{}", index + 1));
+        let resume = options.resume && of_fold.checkpoint.exists();
+        let run = fit_on(&fold, &of_fold, origin, resume)?;
+        readings.extend(read(&fold, &run.fitted.predictions));
+    }
+    Ok(Figures::of(&dataset.labels, readings))
+}
+
+/// A trained network, what it learned from, and what the one it started from made of the
+/// validation pictures.
+struct Run {
+    fitted: Fitted,
+    loader: Arc<Loader>,
+    before: Option<Predictions>,
+}
+
+fn fit_on(
+    dataset: &Arc<Dataset>,
+    options: &TrainOptions,
+    origin: Option<&Origin>,
+    resume: bool,
+) -> Result<Run> {
+    let pictures = loader::store(dataset, options.size, options.crop_scale, KEPT_PICTURES);
+    // A picture that is broken behind its head is found now, not when its turn comes.
+    pictures.preload(|| ())?;
+    let loader = Loader::new(Arc::clone(dataset), Arc::new(pictures), options.loader(1))?;
+    let loader = Arc::new(loader);
+    let device = device(options.device).autodiff();
+    device.seed(options.seed);
+    let head = HeadOptions {
+        hidden: options.hidden,
+        dropout: options.dropout,
+        points: options.points_weight > 0.0,
+    };
+    let mut before = None;
+    let net = match origin {
+        Some(origin) => {
+            let net = origin.net(&dataset.labels, head, &device)?;
+            before = Some(predict(&net.valid(), &loader, &device.clone().inner())?);
+            net
+        }
+        None => {
+            let mut net = LetterNet::new(dataset.labels.len(), head, &device);
+            if let Backbone::File(path) = &options.backbone {
+                net.backbone = net.backbone.load_imagenet(path, &device)?;
+            }
+            net
+        }
+    };
+    let steps = loader.steps_per_epoch() as usize * options.epochs;
+    let fit_options = FitOptions {
+        trainer: TrainerOptions {
+            schedule: Schedule {
+                steps,
+                warmup: (steps as f32 * options.warmup) as usize,
+                backbone: options.lr,
+                head: options.head_lr,
+            },
+            weight_decay: options.weight_decay,
+            average: options.ema,
+            keep: options.keep,
+        },
+        frozen: options.freeze.units(UNITS),
+        mode: options.statistics.mode(),
+        label_smoothing: options.label_smoothing,
+        points_weight: options.points_weight,
+        checkpoint: Some((options.checkpoint.clone(), options.checkpoint_every)),
+        resume,
+        blend: options.blend.clone(),
+        epochs: options.epochs,
+        network: Description {
+            labels: dataset.labels.clone(),
+            hidden: options.hidden,
+            points: head.points,
+            size: options.size,
+            crop_scale: options.crop_scale,
+        },
+        course: course(options)?,
+    };
+    let fitted = fit(net, &loader, &fit_options, &device, &mut Steps::new())?;
+    Ok(Run {
+        fitted,
+        loader,
+        before,
+    })
+}
+
+/// What decides a run's steps: all options but where files lie, what computes, and what is done after
+/// the last step.
+fn course(options: &TrainOptions) -> Result<Course> {
+    let but = [
+        "data.path",
+        "data.frames",
+        "out",
+        "backbone",
+        "from",
+        "preset",
+        "device",
+        "calibrate",
+        "blend",
+    ];
+    Course::of(options, &but)
+}
+
+fn device(compute: Compute) -> Device {
+    match compute {
+        Compute::Cpu => Device::flex(),
+        #[cfg(feature = "train-cuda")]
+        Compute::Cuda => Device::cuda(0),
+        #[cfg(feature = "train-wgpu")]
+        Compute::Wgpu => Device::wgpu(Default::default()),
+    }
+}
+
+/// Training crops as they are seen live.
+fn calibration(loader: &Loader) -> Result<Vec<Vec<u8>>> {
+    let mut crops = Vec::new();
+    for number in 0.. {
+        let Some(batch) = loader.plain_batch(number)? else {
+            break;
+        };
+        let bytes = batch.size * batch.size * 3;
+        crops.extend(batch.images.chunks_exact(bytes).map(<[u8]>::to_vec));
+        if crops.len() >= CALIBRATION {
+            break;
+        }
+    }
+    crops.truncate(CALIBRATION);
+    Ok(crops)
+}
+
+/// What the written int8 file makes of the validation pictures, as the program would run it.
+fn read_back(quantized: &QuantizeReport, loader: &Arc<Loader>) -> Result<Predictions> {
+    let mut model = Model::load(&quantized.int8).context("the network just written")?;
+    let labels = model.labels().len();
+    let mut row = vec![0.0; labels];
+    let mut predictions = Predictions {
+        labels,
+        ..Predictions::default()
+    };
+    for batch in loader.stream_val(2)? {
+        let batch = batch?;
+        let bytes = batch.size * batch.size * 3;
+        for crop in batch.images.chunks_exact(bytes) {
+            model.probabilities(crop, &mut row)?;
+            // Logits up to a constant, which no use of them sees.
+            predictions
+                .logits
+                .extend(row.iter().map(|p| p.max(f32::MIN_POSITIVE).ln()));
+        }
+        predictions
+            .targets
+            .extend(batch.targets.iter().map(|&target| target as usize));
+        predictions.samples.extend(batch.samples.iter().flatten());
+    }
+    Ok(predictions)
+}
+
+fn figures(dataset: &Dataset, predictions: &Predictions) -> Figures {
+    Figures::of(&dataset.labels, read(dataset, predictions))
+}
+
+fn read(dataset: &Dataset, predictions: &Predictions) -> Vec<Reading> {
+    let rows = predictions.samples.iter().zip(&predictions.targets);
+    rows.zip(predictions.top())
+        .map(|((&sample, &class), read)| Reading {
+            signer: dataset.samples[sample].signer.clone(),
+            class,
+            read,
+        })
+        .collect()
+}
+
+/// The data in a sentence, for the network file.
+fn describe(dataset: &Dataset) -> String {
+    let of = |split| {
+        let signers = (dataset.samples.iter())
+            .filter(|sample| sample.split == split)
+            .filter_map(|sample| sample.signer.clone());
+        let pictures = dataset.of_split(split).len();
+        (
+            pictures,
+            signers.collect::<std::collections::BTreeSet<_>>().len(),
+        )
+    };
+    let ((train, train_signers), (val, val_signers)) = (of(Split::Train), of(Split::Val));
+    format!(
+        "{train} training pictures of {train_signers} signers, \
+         {val} validation pictures of {val_signers} other signers"
+    )
+}
