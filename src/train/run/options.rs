@@ -192,7 +192,7 @@ pub enum Augment {
     Notebook,
     /// New rooms, cameras and hands
     Rooms,
-    /// The same, turned further and lit worse
+    /// The same, turned further, lit worse, more often far away or moving
     RoughRooms,
 }
 

@@ -77,7 +77,7 @@ impl Degrader {
             self.focus_blur(crop, size, between(rng, (0.5, 1.7)) * scale);
         }
         let small = chance(rng, recipe.low_resolution)
-            .then(|| ((size as f32 * between(rng, (0.25, 0.7))) as usize).max(8));
+            .then(|| ((size as f32 * between(rng, (0.18, 0.7))) as usize).max(8));
         let sigma = if chance(rng, recipe.noise) {
             low_light_noise.max(between(rng, (1.5, 9.0)))
         } else {

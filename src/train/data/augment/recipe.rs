@@ -140,11 +140,14 @@ impl Recipe {
         cut_out_background: 1.0,
     };
 
-    /// As [`Recipe::ROOMS`], turned further and lit worse.
+    /// As [`Recipe::ROOMS`], turned further, lit worse, and more often far away or moving: hands of
+    /// people who stand back have few pixels.
     pub const ROUGH_ROOMS: Recipe = Recipe {
         rotation_deg: 30.0,
         exposure: 0.4,
         low_light: 0.18,
+        motion_blur: 0.18,
+        low_resolution: 0.3,
         ..Recipe::ROOMS
     };
 
