@@ -456,7 +456,7 @@ fn cut(picture: &Picture, part: Rect) -> (Picture, Rect) {
 ///
 /// # Errors
 /// When the picture cannot be cropped.
-pub(super) fn plain(
+pub fn plain(
     picture: &Picture,
     without: Option<(Rect, &mut StdRng)>,
     size: usize,

@@ -495,7 +495,7 @@ fn around(points: &HandPoints) -> Rect {
 }
 
 /// The random numbers of crop `at` of a run: unlike those of its neighbours.
-pub(super) fn seeded(seed: u64, at: u64) -> StdRng {
+pub fn seeded(seed: u64, at: u64) -> StdRng {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     bytes[8..16].copy_from_slice(&at.to_le_bytes());
