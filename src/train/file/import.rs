@@ -165,9 +165,9 @@ impl<'a> Written<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::graph::{Graph, Op};
-    use super::quantize::{Layer, quantize};
-    use super::sketch::mobilenet_v2;
+    use crate::train::file::graph::{Graph, Op};
+    use crate::train::file::quantize::{Layer, quantize};
+    use crate::train::file::sketch::mobilenet_v2;
     use super::*;
     use crate::model::Preprocessing;
     use prost::Message;

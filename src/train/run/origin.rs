@@ -144,9 +144,9 @@ fn cannot_start(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::course::Course;
-    use super::fit::normalised;
-    use super::trainer::{Schedule, Trainer, TrainerOptions, ids};
+    use crate::train::run::course::Course;
+    use crate::train::run::fit::normalised;
+    use crate::train::run::trainer::{Schedule, Trainer, TrainerOptions, ids};
     use super::*;
     use crate::model::stock::StockNetwork;
     use crate::train::file::export::{to_f32, write_models};

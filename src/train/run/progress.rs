@@ -135,7 +135,7 @@ fn say(line: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::fit::Validation;
+    use crate::train::run::fit::Validation;
     use super::*;
 
     #[test]
