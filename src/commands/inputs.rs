@@ -131,6 +131,18 @@ pub struct ReaderArgs {
     pub threads: u8,
 }
 
+impl Default for ReaderArgs {
+    /// As without any option.
+    fn default() -> Self {
+        ReaderArgs {
+            model: None,
+            guide: None,
+            threshold: THRESHOLD,
+            threads: 1,
+        }
+    }
+}
+
 impl ReaderArgs {
     /// A recognizer for frames from `origin`, whose pictures follow each other unless they are a
     /// folder's.

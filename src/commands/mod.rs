@@ -1,6 +1,7 @@
 //! What the command line can be asked: one module a command.
 //!
 //! - [`watch`], [`mod@bench`]: the commands that watch a source; [`inputs`]: the options they share.
+//! - [`progress`]: how far a command is, on stderr.
 //! - [`predict`], [`eval`]: the commands that read picture files.
 //! - `render` (feature `record`): the overlay on an existing video.
 //! - `cameras` (feature `camera`): what cameras there are.
@@ -17,6 +18,7 @@ pub mod inputs;
 #[cfg(all(feature = "camera", feature = "window"))]
 pub mod latency;
 pub mod predict;
+pub mod progress;
 #[cfg(feature = "record")]
 pub mod render;
 pub mod watch;

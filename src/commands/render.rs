@@ -1,24 +1,20 @@
 //! `signcam render`: the overlay on an existing video, every frame, as fast as it goes.
 
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 
 use crate::base::frame::{Frame, FramePool};
 use crate::commands::inputs::{ReaderArgs, SpellingArgs};
+use crate::commands::progress::Progress;
 use crate::live::canvas_size;
 use crate::overlay::{Canvas, Overlay, Scene, Spelled};
 use crate::recognize::Reading;
 use crate::recognize::speller::Speller;
 use crate::sink::record::{Hurry, RecordSummary, Recorder};
 use crate::source::{self, Event, OpenOptions, Origin, Pace};
-
-/// How often the progress is told: on a terminal, and in a file.
-const TOLD_EVERY: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(10)];
 
 /// What `signcam render` takes.
 #[derive(Debug, Args)]
@@ -62,7 +58,7 @@ pub fn render(args: &RenderArgs, interrupted: &AtomicBool) -> Result<()> {
         pixels: Vec::new(),
     };
     let mut recorder = None;
-    let mut progress = Progress::new(source.frames());
+    let mut progress = Progress::new(source.frames(), "frames");
     let pool = FramePool::new();
     while !interrupted.load(Ordering::Acquire) {
         let frame = match source.next(&pool)? {
@@ -80,7 +76,7 @@ pub fn render(args: &RenderArgs, interrupted: &AtomicBool) -> Result<()> {
             }
         };
         recorder.push(drawing.draw(&frame, &reading), frame.time)?;
-        progress.tell(frame.time);
+        progress.tell(|| format!("{:.1} s of video", frame.time.as_secs_f64()));
     }
     progress.end();
     let summary = match recorder {
@@ -146,59 +142,5 @@ impl Drawing {
         };
         self.overlay.draw(&mut canvas, &scene);
         &self.pixels
-    }
-}
-
-/// Tells on stderr how far it is.
-struct Progress {
-    total: Option<u64>,
-    done: u64,
-    began: Instant,
-    told: Option<Instant>,
-    /// On a terminal one line is written over and over.
-    terminal: bool,
-}
-
-impl Progress {
-    fn new(total: Option<u64>) -> Progress {
-        Progress {
-            total,
-            done: 0,
-            began: Instant::now(),
-            told: None,
-            terminal: std::io::stderr().is_terminal(),
-        }
-    }
-
-    /// One more frame is done, of media time `time`.
-    fn tell(&mut self, time: Duration) {
-        self.done += 1;
-        let every = TOLD_EVERY[usize::from(!self.terminal)];
-        if self.told.unwrap_or(self.began).elapsed() < every {
-            return;
-        }
-        self.told = Some(Instant::now());
-        let done = match self.total {
-            Some(total) => format!("{} of {total} frames", self.done),
-            None => format!("{} frames", self.done),
-        };
-        let rate = self.done as f64 / self.began.elapsed().as_secs_f64();
-        let line = format!(
-            "{done}, {:.1} s of video, {rate:.0} frames a second",
-            time.as_secs_f64()
-        );
-        let mut stderr = std::io::stderr().lock();
-        // Nobody is told where stderr is closed, and the work goes on.
-        let _ = match self.terminal {
-            true => write!(stderr, "\r{line}\x1b[K").and_then(|()| stderr.flush()),
-            false => writeln!(stderr, "{line}"),
-        };
-    }
-
-    /// Leaves the line behind.
-    fn end(&self) {
-        if self.terminal && self.told.is_some() {
-            eprintln!();
-        }
     }
 }

@@ -5,6 +5,7 @@ pub mod finder;
 pub mod hand;
 pub mod letter;
 pub mod motion;
+pub mod observation;
 pub mod practice;
 pub mod speller;
 pub mod steady;
@@ -21,6 +22,7 @@ use finder::Found;
 use hand::Tracker;
 use letter::{LetterReader, Scores};
 use motion::{Drawing, Motion, Movement, Seen};
+use observation::Observation;
 use steady::{Steady, Steadying};
 
 /// A letter less probable than this is not shown, unless told otherwise.
@@ -114,6 +116,9 @@ pub struct Recognizer {
     motion: Motion,
     /// The last frame's media time.
     time: Option<Duration>,
+    /// What the last frame says by itself.
+    observation: Observation,
+    /// The same, drawn letters counted as the still ones they look like.
     probabilities: Vec<f32>,
 }
 
@@ -131,8 +136,14 @@ impl Recognizer {
             motion,
             steady: Steady::default(),
             time: None,
+            observation: Observation::default(),
             probabilities: Vec::new(),
         }
+    }
+
+    /// What the frame that was read last says by itself.
+    pub fn observation(&self) -> &Observation {
+        &self.observation
     }
 
     /// The letter network.
@@ -173,46 +184,56 @@ impl Recognizer {
                 ..ReadingTimes::default()
             },
         };
+        self.observe_nothing(frame);
         if let Some(found) = found {
             let threshold = self.options.threshold;
-            let scores = self.read_at(&frame.pixels, frame.width, frame.height, found.hand)?;
+            let hand = found.hand;
+            let scores = (self.reader).read(&frame.pixels, frame.width, frame.height, hand)?;
             if found.is_hand(scores.best().0) {
-                reading.hand = Some(found.hand);
+                reading.hand = Some(hand);
                 reading.letter = scores.letter(threshold).map(Arc::clone);
                 reading.confidence = scores.best().1;
                 reading.top = scores.top(TOP);
+                let probabilities = scores.iter().map(|(_, probability)| probability);
+                self.observation.set_probabilities(probabilities);
+                self.observation.is_read = true;
+                self.observation.hand = self.options.place.seen();
             }
             reading.times.preprocess = scores.preprocess;
             reading.times.infer = scores.infer;
-            let probabilities: Vec<f32> = scores.iter().map(|(_, p)| p).collect();
-            self.probabilities = probabilities;
         }
         if let Some(steadying) = self.options.steadying {
-            self.steady(&mut reading, frame, &steadying);
+            self.steady(&mut reading, &steadying);
         }
         Ok(reading)
     }
 
+    /// Begins a frame's observation, in which no hand was read yet.
+    fn observe_nothing(&mut self, frame: &Frame) {
+        let labels = self.reader.model().labels();
+        let nothing = labels.iter().position(|label| &**label == NOTHING);
+        self.observation.set_nothing(labels.len(), nothing);
+        self.observation.time = frame.time;
+        self.observation.aspect = frame.width as f32 / frame.height.max(1) as f32;
+        self.observation.is_read = false;
+        self.observation.hand = None;
+    }
+
     /// Replaces what one frame says by what the last ones say.
-    fn steady(&mut self, reading: &mut Reading, frame: &Frame, steadying: &Steadying) {
+    fn steady(&mut self, reading: &mut Reading, steadying: &Steadying) {
         let elapsed = self.time.and_then(|last| reading.time.checked_sub(last));
         self.time = Some(reading.time);
         let labels = self.reader.model().labels();
         let nothing = labels.iter().position(|label| &**label == NOTHING);
-        if reading.hand.is_none() {
-            self.probabilities.clear();
-            self.probabilities.resize(labels.len(), 0.0);
-            if let Some(probability) = nothing.and_then(|at| self.probabilities.get_mut(at)) {
-                *probability = 1.0;
-            }
-        }
         let seen = Seen {
             time: reading.time,
-            hand: reading.hand.and_then(|_| self.options.place.seen()),
-            aspect: frame.width as f32 / frame.height.max(1) as f32,
-            probabilities: &self.probabilities,
+            hand: self.observation.hand,
+            aspect: self.observation.aspect,
+            probabilities: self.observation.probabilities(),
         };
         reading.movement = self.motion.update(&seen, &Drawing::DEFAULT);
+        self.probabilities.clear();
+        (self.probabilities).extend_from_slice(self.observation.probabilities());
         self.motion.pool(&mut self.probabilities);
         let elapsed = elapsed.unwrap_or(Duration::MAX);
         self.steady.update(&self.probabilities, elapsed, steadying);

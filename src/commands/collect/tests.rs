@@ -358,7 +358,8 @@ fn training_and_evaluation_read_what_was_collected() {
         );
     }
     let report = eval(&EvalArgs {
-        folder: root.path().to_owned(),
+        folder: Some(root.path().to_owned()),
+        clips: None,
         boxes: Some(root.path().join(TABLE)),
         split: Some("dev".into()),
         find: false,

@@ -2,10 +2,11 @@
 //!
 //! Pictures of one signer are near-copies of each other, so that a figure over all pictures
 //! would say how many pictures somebody took: what counts here is the mean over signers, and the
-//! worst of them.
+//! worst of them. `signcam eval --clips` does the same for what is typed of clips.
 
 mod boxes;
 mod calibration;
+mod clips;
 mod folder;
 mod report;
 
@@ -14,15 +15,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use crate::base::frame::Rect;
 use crate::base::picture::Picture;
+use crate::commands::inputs::ReaderArgs;
 use crate::model::{Model, NOTHING};
 use crate::recognize::THRESHOLD;
 use crate::recognize::finder::{Finder, Found};
 use crate::recognize::letter::LetterReader;
 use boxes::Boxes;
+use clips::eval_clips;
 use folder::{Labelled, labelled_pictures};
 use report::{Outcome, Report};
 
@@ -31,17 +34,22 @@ const OTHER: &str = "other";
 
 /// What `signcam eval` takes.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("table").args(["boxes", "clips"]).multiple(true))]
 pub struct EvalArgs {
     /// Folder of pictures: DIR/<signer>/<LABEL>/* or, for one signer, DIR/<LABEL>/*.
     /// The labels `other` and `nothing` stand for no letter
-    #[arg(value_name = "DIR")]
-    pub folder: PathBuf,
+    #[arg(value_name = "DIR", required_unless_present = "clips")]
+    pub folder: Option<PathBuf>,
+    /// Instead of pictures, read the clips of this table as if they were watched live: path, signer,
+    /// split, kind and text of each. Where hands are may stand in a `boxes.csv` beside it
+    #[arg(long, value_name = "CSV", conflicts_with_all = ["folder", "boxes", "whole"])]
+    pub clips: Option<PathBuf>,
     /// Table of hand boxes: path, x0, y0, x1, y1 in fractions of the picture; empty where there
     /// is no hand. Without it the hand is looked for
     #[arg(long, value_name = "CSV")]
     pub boxes: Option<PathBuf>,
-    /// Read only pictures whose row has this in the table's column `split`
-    #[arg(long, value_name = "NAME", requires = "boxes")]
+    /// Read only what has this in the table's column `split`
+    #[arg(long, value_name = "NAME", requires = "table")]
     pub split: Option<String>,
     /// Look for the hand even where the table of boxes says where it is
     #[arg(long, requires = "boxes")]
@@ -85,11 +93,19 @@ enum Hand {
 /// When the model, the folder, the table or any picture cannot be read, a label is none of the
 /// model's, or no picture is left to read.
 pub fn eval(args: &EvalArgs) -> Result<String> {
+    if let Some(table) = &args.clips {
+        let reader = ReaderArgs {
+            model: args.model.clone(),
+            ..ReaderArgs::default()
+        };
+        return eval_clips(table, args.split.as_deref(), &reader, args.json);
+    }
+    let folder = args.folder.as_deref().context("eval takes a folder")?;
     let model = match &args.model {
         Some(path) => Model::load(path)?,
         None => Model::embedded()?,
     };
-    let mut pictures = labelled_pictures(&args.folder, model.labels())?;
+    let mut pictures = labelled_pictures(folder, model.labels())?;
     let unless_told = if args.whole {
         Hand::Whole
     } else {
@@ -98,7 +114,7 @@ pub fn eval(args: &EvalArgs) -> Result<String> {
     let mut hands = vec![unless_told; pictures.len()];
     if let Some(table) = &args.boxes {
         let boxes = Boxes::read(table, args.split.as_deref())?;
-        (pictures, hands) = boxes.place(pictures, &args.folder)?;
+        (pictures, hands) = boxes.place(pictures, folder)?;
         if args.find {
             hands.fill(Hand::Unknown);
         }
