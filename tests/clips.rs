@@ -86,5 +86,8 @@ fn a_table_that_makes_no_sense_is_an_error_that_says_where() {
     refused(&format!("{header}a.mp4,ann,dev,dance,\n"), "dance");
     refused(&format!("{header}a.mp4,ann,dev,letter,AB\n"), "line 2");
     refused(&format!("{header}a.mp4,ann,train,sign,\n"), "\"dev\"");
-    refused(&format!("{header}a.mp4,ann,dev,sign,\n"), "none of the 1 clips");
+    refused(
+        &format!("{header}a.mp4,ann,dev,sign,\n"),
+        "none of the 1 clips",
+    );
 }

@@ -165,11 +165,11 @@ impl<'a> Written<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::model::Preprocessing;
     use crate::train::file::graph::{Graph, Op};
     use crate::train::file::quantize::{Layer, quantize};
     use crate::train::file::sketch::mobilenet_v2;
-    use super::*;
-    use crate::model::Preprocessing;
     use prost::Message;
     use tract_onnx::pb::ModelProto;
 

@@ -144,9 +144,6 @@ fn cannot_start(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::train::run::course::Course;
-    use crate::train::run::fit::normalised;
-    use crate::train::run::trainer::{Schedule, Trainer, TrainerOptions, ids};
     use super::*;
     use crate::model::stock::StockNetwork;
     use crate::train::file::export::{to_f32, write_models};
@@ -154,6 +151,9 @@ mod tests {
     use crate::train::file::sketch::{Weights, mobilenet_v2};
     use crate::train::network::block::Mode;
     use crate::train::network::values;
+    use crate::train::run::course::Course;
+    use crate::train::run::fit::normalised;
+    use crate::train::run::trainer::{Schedule, Trainer, TrainerOptions, ids};
     use burn::module::Module;
     use burn::tensor::{Distribution, Tensor};
     use prost::Message;

@@ -135,8 +135,8 @@ fn say(line: &str) {
 
 #[cfg(test)]
 mod tests {
-    use crate::train::run::fit::Validation;
     use super::*;
+    use crate::train::run::fit::Validation;
 
     #[test]
     fn time_left_is_what_the_remaining_steps_take_at_this_speed() {

@@ -4,9 +4,9 @@
 //! camera; nothing is told to them of what the clip shows.
 
 mod report;
+mod table;
 #[cfg(test)]
 mod tests;
-mod table;
 
 use std::path::Path;
 use std::sync::Mutex;

@@ -329,7 +329,9 @@ impl Figures {
         if let (Some(p50), Some(p95)) = (self.delay_ms.p50, self.delay_ms.p95) {
             line(
                 "delay",
-                format!("p50 {p50:.0} ms, p95 {p95:.0} ms from a letter's last frame to its typing"),
+                format!(
+                    "p50 {p50:.0} ms, p95 {p95:.0} ms from a letter's last frame to its typing"
+                ),
             );
         }
         if let Some(boxes) = self.boxes.as_ref().filter(|boxes| boxes.frames > 0) {
@@ -453,7 +455,9 @@ impl Delay {
 }
 
 fn of_kind<'a>(read: &[Read<'a>], kind: Kind) -> impl Iterator<Item = Read<'a>> {
-    read.iter().filter(move |(clip, _)| clip.kind == kind).copied()
+    read.iter()
+        .filter(move |(clip, _)| clip.kind == kind)
+        .copied()
 }
 
 fn is_moving(letter: &str) -> bool {
