@@ -1,10 +1,11 @@
-//! Files written whole or not at all.
+//! Files written whole or not at all, and what else a path may lead to.
 
+use std::fmt;
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 /// Opens a file of at most `most` bytes.
 ///
@@ -22,6 +23,83 @@ pub fn open_bounded(path: &Path, most: u64) -> Result<fs::File> {
     Ok(file)
 }
 
+/// What a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// A file.
+    File,
+    /// A folder.
+    Folder,
+    /// What another program writes to.
+    Pipe,
+    /// A camera, a disk, a terminal.
+    Device,
+    /// What other programs connect to.
+    Socket,
+}
+
+impl Nature {
+    /// What is told by the metadata of a path.
+    pub fn of(about: &fs::Metadata) -> Nature {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::FileTypeExt;
+            let kind = about.file_type();
+            if kind.is_fifo() {
+                return Nature::Pipe;
+            }
+            if kind.is_char_device() || kind.is_block_device() {
+                return Nature::Device;
+            }
+            if kind.is_socket() {
+                return Nature::Socket;
+            }
+        }
+        match about.is_dir() {
+            true => Nature::Folder,
+            false => Nature::File,
+        }
+    }
+}
+
+impl fmt::Display for Nature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Nature::File => "a file",
+            Nature::Folder => "a folder",
+            Nature::Pipe => "a pipe",
+            Nature::Device => "a device",
+            Nature::Socket => "a socket",
+        })
+    }
+}
+
+/// Whether a path is an address on a network, as people paste it from a browser.
+fn is_address(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    text.split_once("://")
+        .or_else(|| text.split_once(":/"))
+        .is_some_and(|(scheme, _)| {
+            scheme.len() > 1 && scheme.chars().all(|letter| letter.is_ascii_alphanumeric())
+        })
+}
+
+/// Opens what shall be read, or says what to do instead.
+///
+/// # Errors
+/// When there is nothing, or an address on a network was given.
+pub fn look_up(path: &Path) -> Result<fs::Metadata> {
+    match fs::metadata(path) {
+        Err(_) if path == Path::new("-") => {
+            bail!("the standard input is not read: give the path of a file")
+        }
+        Err(_) if is_address(path) => bail!(
+            "this is an address, and files are read: download it, and give the path of the file"
+        ),
+        found => Ok(found?),
+    }
+}
+
 /// Writes a file so that a reader finds the old content or the new, never half of it: to a
 /// temporary file beside it first, which is then renamed. Missing parent folders are not made.
 ///
@@ -31,12 +109,20 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     write(path, content).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn write(path: &Path, content: &[u8]) -> Result<()> {
+/// Where a file is written to before it takes its name: beside `path`, hidden.
+///
+/// # Errors
+/// When `path` names no file.
+pub fn unfinished(path: &Path) -> Result<PathBuf> {
     let name = path.file_name().context("this names no file")?;
     let mut beside = std::ffi::OsString::from(".");
     beside.push(name);
     beside.push(format!(".{}.part", std::process::id()));
-    let beside = path.with_file_name(beside);
+    Ok(path.with_file_name(beside))
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<()> {
+    let beside = unfinished(path)?;
     let written = fs::File::create(&beside)
         .and_then(|mut file| {
             file.write_all(content)?;

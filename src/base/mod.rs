@@ -2,12 +2,13 @@
 //!
 //! - [`frame`]: pixels with a sequence number and a capture time, and the geometry of boxes.
 //! - [`picture`]: picture files, decoded.
-//! - [`files`]: files written whole or not at all.
+//! - [`files`]: files written whole or not at all, and what else a path may lead to.
 //! - [`machine`]: what the program runs on.
 //! - `mp4` (feature `record`): recordings, written and read.
 
 pub mod files;
 pub mod frame;
+pub(crate) mod jpeg;
 pub mod machine;
 #[cfg(feature = "record")]
 pub mod mp4;

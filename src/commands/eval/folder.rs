@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::is_no_letter;
-use crate::base::picture::has_picture_name;
+use crate::base::picture::{READ, Sieve};
 
 /// A picture, who signs in it, and what.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,35 +32,40 @@ pub(super) fn labelled_pictures(folder: &Path, known: &[Arc<str>]) -> Result<Vec
     let top = folders_in(folder)?;
     let mut one_signer = false;
     for inner in &top {
-        one_signer |= !pictures_in(inner)?.is_empty();
+        one_signer |= !pictures_in(inner, &mut Sieve::default())?.is_empty();
     }
     let mut pictures = Vec::new();
+    let mut sieve = Sieve::default();
     if one_signer {
         let whole = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-        add_signer(&mut pictures, &name(&whole), &top, known)?;
+        add_signer(&mut pictures, &mut sieve, &name(&whole), &top, known)?;
     } else {
         for signer in &top {
-            add_signer(&mut pictures, &name(signer), &folders_in(signer)?, known)?;
+            let labels = folders_in(signer)?;
+            add_signer(&mut pictures, &mut sieve, &name(signer), &labels, known)?;
         }
     }
     ensure!(
         !pictures.is_empty(),
-        "there are no JPEG or PNG pictures in {0}: they are looked for in {0}/<signer>/<LABEL>/ \
-         and {0}/<LABEL>/",
-        folder.display()
+        "there are no pictures in {0}: they are looked for in {0}/<signer>/<LABEL>/ and \
+         {0}/<LABEL>/; {1}",
+        folder.display(),
+        sieve.left_out().unwrap_or(format!("{READ} are read"))
     );
+    sieve.warn();
     Ok(pictures)
 }
 
 fn add_signer(
     pictures: &mut Vec<Labelled>,
+    sieve: &mut Sieve,
     signer: &str,
     labels: &[PathBuf],
     known: &[Arc<str>],
 ) -> Result<()> {
     let signer: Arc<str> = signer.into();
     for folder in labels {
-        let paths = pictures_in(folder)?;
+        let paths = pictures_in(folder, sieve)?;
         let label = name(folder);
         if paths.is_empty() {
             continue;
@@ -88,13 +93,13 @@ fn folders_in(folder: &Path) -> Result<Vec<PathBuf>> {
     entries(folder, |path| path.is_dir())
 }
 
-fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    entries(folder, |path| has_picture_name(path) && path.is_file())
+fn pictures_in(folder: &Path, sieve: &mut Sieve) -> Result<Vec<PathBuf>> {
+    entries(folder, |path| sieve.takes(path))
 }
 
 /// A folder's entries that are wanted, sorted, hidden ones left out.
-fn entries(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
-    let list = || {
+fn entries(folder: &Path, mut wanted: impl FnMut(&Path) -> bool) -> Result<Vec<PathBuf>> {
+    let mut list = || {
         let mut paths = Vec::new();
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();

@@ -5,7 +5,6 @@ mod capture;
 mod decode;
 mod driver;
 mod formats;
-mod jpeg;
 #[cfg(target_os = "linux")]
 mod linux;
 mod native;

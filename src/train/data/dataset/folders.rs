@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 use super::{DEFAULT_VAL_FRACTION, Dataset, MAX_PICTURES, Sample, Split, ordered};
-use crate::base::picture::has_picture_name;
+use crate::base::picture::{READ, Sieve};
 
 /// What a folder of validation pictures may be called.
 const VAL_NAMES: [&str; 4] = ["val", "valid", "validation", "dev"];
@@ -172,15 +172,18 @@ fn classes(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
 
 /// The pictures in `folder`, sorted by path.
 fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut sieve = Sieve::default();
     let pictures: Vec<PathBuf> = entries(folder)?
         .into_iter()
-        .filter(|path| has_picture_name(path) && path.is_file())
+        .filter(|path| sieve.takes(path))
         .collect();
     ensure!(
         !pictures.is_empty(),
-        "the class folder {} is empty: it holds no .jpg, .jpeg or .png file",
-        folder.display()
+        "the class folder {} is empty: it holds no picture; {}",
+        folder.display(),
+        sieve.left_out().unwrap_or(format!("{READ} are read"))
     );
+    sieve.warn();
     ensure!(
         pictures.len() <= MAX_PICTURES,
         "{} holds more than {MAX_PICTURES} pictures",

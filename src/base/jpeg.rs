@@ -1,4 +1,5 @@
-//! What a camera's JPEG pictures lack or have too much of.
+//! JPEG pictures, decoded only if they are whole: what cameras and cut-off files lack, and what lies behind
+//! a picture's end.
 
 use std::borrow::Cow;
 
@@ -17,12 +18,12 @@ const AVI_FRAME: &[u8] = &[0xff, 0xe0, 0, 8, b'A', b'V', b'I', b'1', 0, 0];
 /// motion JPEG where its Huffman tables were left out.
 ///
 /// A camera's buffer is as long as its largest picture; behind the end lies what an earlier
-/// picture left there. The segments are walked by their lengths, so that neither a thumbnail's
+/// picture left there. Phones put depth maps and videos behind a picture. The segments are walked by their lengths, so that neither a thumbnail's
 /// end nor an old picture's is taken for this one's.
 ///
 /// # Errors
 /// When the buffer does not start with a picture, or the picture's end is missing.
-pub(super) fn picture(buffer: &[u8]) -> Result<Cow<'_, [u8]>> {
+pub(crate) fn picture(buffer: &[u8]) -> Result<Cow<'_, [u8]>> {
     ensure!(
         buffer.starts_with(&[0xff, START]),
         "the buffer does not start with a JPEG picture"
