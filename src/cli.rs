@@ -2,12 +2,13 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::commands::Answer;
 use crate::commands::bench::{BenchArgs, bench};
 #[cfg(feature = "camera")]
 use crate::commands::cameras::{CamerasArgs, cameras};
@@ -69,8 +70,8 @@ impl Cli {
         match self.command {
             #[cfg(feature = "camera")]
             Some(Command::Cameras(args)) => print(&cameras(&args)?),
-            Some(Command::Predict(args)) => print(&predict(&args)?),
-            Some(Command::Eval(args)) => print(&eval(&args)?),
+            Some(Command::Predict(args)) => answer(&predict(&args)?),
+            Some(Command::Eval(args)) => answer(&eval(&args)?),
             #[cfg(feature = "record")]
             Some(Command::Render(args)) => render(&args, &*interruption()?),
             Some(Command::Bench(args)) => print(&bench(&args, interruption()?)?),
@@ -81,6 +82,18 @@ impl Cli {
             None => watch(&self.watch),
         }
     }
+}
+
+/// Prints an answer; one that lacks something is a failure all the same.
+fn answer(answer: &Answer) -> Result<()> {
+    print(&answer.text)?;
+    ensure!(
+        answer.failed == 0,
+        "{} of {} pictures cannot be read",
+        answer.failed,
+        answer.all
+    );
+    Ok(())
 }
 
 /// Writes to stdout. A reader that has seen enough (`| head`) is no error.

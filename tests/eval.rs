@@ -183,18 +183,42 @@ fn a_label_that_the_model_does_not_know_is_an_error() {
 }
 
 #[test]
-fn an_unreadable_picture_is_an_error_that_names_it() {
+fn unreadable_pictures_are_named_and_the_rest_is_judged() {
     let data = Data::new();
-    fs::write(
-        data.path().join("frames/bob/B/0.png"),
-        [0x89, b'P', b'N', b'G'],
-    )
-    .unwrap();
-    data.with_boxes("frames", "frames.csv")
+    let broken = data.path().join("frames/bob/B/0.png");
+    fs::write(&broken, [0x89, b'P', b'N', b'G']).unwrap();
+    let assert = data
+        .with_boxes("frames", "frames.csv")
+        .arg("--json")
+        .assert()
+        .code(1)
+        .stderr(contains("bob/B/0.png").and(contains("1 of 8 pictures")))
+        .stderr(contains("panicked").not());
+    let json: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    assert_eq!(json["signers"]["ann"]["frames"], 6);
+    assert_eq!(json["signers"]["bob"]["frames"], 1);
+    let named = json["failed"][0]["path"].as_str().unwrap();
+    assert!(named.ends_with("bob/B/0.png"), "{named}");
+
+    for at in ["A/0.png", "B/0.png"] {
+        fs::write(data.path().join("frames/bob").join(at), "").unwrap();
+    }
+    data.eval("frames/bob")
         .assert()
         .code(1)
         .stdout("")
-        .stderr(contains("bob/B/0.png").and(contains("panicked").not()));
+        .stderr(contains("none of the 2 pictures can be read"));
+}
+
+#[test]
+fn pictures_of_kinds_that_are_not_read_are_named() {
+    let data = Data::new();
+    let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic____";
+    fs::write(data.path().join("frames/bob/B/1.heic"), heic).unwrap();
+    data.with_boxes("frames", "frames.csv")
+        .assert()
+        .success()
+        .stderr(contains("a HEIC picture").and(contains("1.heic")));
 }
 
 #[test]

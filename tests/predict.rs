@@ -91,27 +91,60 @@ fn the_built_in_model_reads_without_further_files() {
 }
 
 #[test]
-fn an_unreadable_picture_fails_by_name_and_prints_nothing_else() {
+fn an_unreadable_picture_fails_by_name_and_the_others_are_read() {
     let folder = tempfile::tempdir().unwrap();
-    let (good, bad) = (
-        folder.path().join("good.png"),
-        folder.path().join("bad.jpg"),
-    );
-    paint(&good, RED, RED);
-    std::fs::write(&bad, "not a picture").unwrap();
-    signcam()
-        .arg("predict")
-        .args([&good, &bad])
-        .assert()
-        .code(1)
+    let picture = |name: &str| folder.path().join(name);
+    let model = colour_model(folder.path());
+    paint(&picture("good.png"), RED, RED);
+    paint(&picture("last.png"), GREEN, GREEN);
+    paint(&picture("cut.jpg"), RED, RED);
+    let whole = std::fs::read(picture("cut.jpg")).unwrap();
+    std::fs::write(picture("cut.jpg"), &whole[..whole.len() / 2]).unwrap();
+    let predict = |names: &[&str]| {
+        let mut command = signcam();
+        command
+            .arg("predict")
+            .arg("--json")
+            .arg("--model")
+            .arg(&model);
+        command.args(["--box", "0.3,0.3,0.4,0.4"]);
+        command.args(names.iter().map(|name| picture(name)));
+        command.assert().code(1)
+    };
+
+    let mixed = predict(&["good.png", "cut.jpg", "missing.png", "last.png"])
+        .stderr(contains("cut.jpg").and(contains("missing.png")))
+        .stderr(contains("2 of 4 pictures cannot be read"))
+        .stderr(contains("panicked").not());
+    let json: serde_json::Value = serde_json::from_slice(&mixed.get_output().stdout).unwrap();
+    let letters: Vec<_> = (0..).map_while(|at| json[at]["letter"].as_str()).collect();
+    assert_eq!(letters, ["A", "B"]);
+
+    predict(&["cut.jpg"])
         .stdout("")
-        .stderr(contains("bad.jpg").and(contains("panicked").not()));
-    signcam()
-        .arg("predict")
-        .arg(folder.path().join("missing.png"))
-        .assert()
-        .code(1)
-        .stderr(contains("missing.png"));
+        .stderr(contains("cut.jpg").and(contains("cut short")));
+    predict(&["missing.png"]).stderr(contains("missing.png"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_no_text_is_read_and_named_as_well_as_it_can_be() {
+    use std::os::unix::ffi::OsStringExt;
+    let folder = tempfile::tempdir().unwrap();
+    let model = colour_model(folder.path());
+    let name = std::ffi::OsString::from_vec(b"r\xe9d.png".to_vec());
+    let path = folder.path().join(name);
+    paint(&folder.path().join("red.png"), RED, RED);
+    std::fs::rename(folder.path().join("red.png"), &path).unwrap();
+    for arguments in [&["--json"][..], &[]] {
+        let mut command = signcam();
+        command.arg("predict").arg(&path).arg("--model").arg(&model);
+        command.args(["--box", "0.3,0.3,0.4,0.4"]).args(arguments);
+        command
+            .assert()
+            .success()
+            .stdout(contains("r\u{fffd}d.png"));
+    }
 }
 
 #[test]

@@ -22,3 +22,25 @@ pub mod progress;
 #[cfg(feature = "record")]
 pub mod render;
 pub mod watch;
+
+/// What a command that reads many pictures has to say.
+#[derive(Debug)]
+pub struct Answer {
+    /// What is printed.
+    pub text: String,
+    /// How many pictures could not be read; each was named on stderr.
+    pub failed: usize,
+    /// How many pictures there are.
+    pub all: usize,
+}
+
+impl Answer {
+    /// An answer that lacks nothing.
+    pub fn whole(text: String) -> Answer {
+        Answer {
+            text,
+            failed: 0,
+            all: 0,
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! `signcam predict`: every letter's probability for picture files.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use crate::base::frame::Rect;
 use crate::base::picture::Picture;
+use crate::commands::Answer;
 use crate::model::Model;
 use crate::recognize::THRESHOLD;
 use crate::recognize::finder::{Finder, Found};
@@ -20,7 +22,7 @@ const BAR: f32 = 30.0;
 /// What `signcam predict` takes.
 #[derive(Debug, Args)]
 pub struct PredictArgs {
-    /// JPEG or PNG pictures
+    /// JPEG, PNG, WebP, BMP or GIF pictures
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
     /// The hand's box in fractions of the picture: its left and top edge, width and height.
@@ -38,7 +40,7 @@ pub struct PredictArgs {
 /// What was read from one picture, as `--json` prints it.
 #[derive(Debug, Serialize)]
 struct Prediction<'a> {
-    path: &'a Path,
+    path: Cow<'a, str>,
     /// The letter at the default threshold; null for none.
     letter: Option<String>,
     confidence: f32,
@@ -50,43 +52,57 @@ struct Prediction<'a> {
     probabilities: Vec<(String, f32)>,
 }
 
-/// Reads the pictures and returns what is to be printed.
+/// Reads the pictures and returns what is to be printed. Of several, those that cannot be read are
+/// named on stderr and counted.
 ///
 /// # Errors
-/// When the model cannot be loaded, a picture cannot be read, or the box cannot be cropped from it.
-pub fn predict(args: &PredictArgs) -> Result<String> {
+/// When the model cannot be loaded, the only picture cannot be read, or the box cannot be cropped
+/// from a picture.
+pub fn predict(args: &PredictArgs) -> Result<Answer> {
     let model = match &args.model {
         Some(path) => Model::load(path)?,
         None => Model::embedded()?,
     };
     let mut reader = LetterReader::new(model);
     let mut finder = Finder::embedded()?;
-    let predictions = args
-        .images
-        .iter()
-        .map(|path| read(&mut reader, &mut finder, path, args.hand))
-        .collect::<Result<Vec<_>>>()?;
-    if args.json {
-        return Ok(serde_json::to_string_pretty(&predictions)? + "\n");
+    let all = args.images.len();
+    let mut predictions = Vec::with_capacity(all);
+    for path in &args.images {
+        match Picture::decode(path) {
+            Ok(picture) => {
+                predictions.push(read(&mut reader, &mut finder, path, &picture, args.hand)?);
+            }
+            Err(error) if all == 1 => return Err(error),
+            Err(error) => tracing::error!("{error:#}"),
+        }
     }
-    let tables: Vec<String> = predictions.iter().map(table).collect();
-    Ok(tables.join("\n"))
+    let text = if args.json {
+        serde_json::to_string_pretty(&predictions)? + "\n"
+    } else {
+        predictions.iter().map(table).collect::<Vec<_>>().join("\n")
+    };
+    Ok(Answer {
+        text,
+        failed: all - predictions.len(),
+        all,
+    })
 }
 
 fn read<'a>(
     reader: &mut LetterReader,
     finder: &mut Finder,
     path: &'a Path,
+    picture: &Picture,
     hand: Option<Rect>,
 ) -> Result<Prediction<'a>> {
-    let picture = Picture::decode(path)?;
     let (width, height) = (picture.width, picture.height);
     let found = match hand {
         Some(hand) => Some(Found::certain(hand)),
         None => finder.hand(&picture.pixels, width, height)?,
     };
+    let shown_path = path.to_string_lossy();
     let without_hand = Prediction {
-        path,
+        path: shown_path.clone(),
         letter: None,
         confidence: 0.0,
         hand: None,
@@ -104,7 +120,7 @@ fn read<'a>(
     }
     let top = scores.top(usize::MAX);
     Ok(Prediction {
-        path,
+        path: shown_path,
         letter: scores.letter(THRESHOLD).map(|letter| letter.to_string()),
         confidence: scores.best().1,
         hand: Some([hand.x0, hand.y0, hand.width(), hand.height()]),
@@ -121,7 +137,7 @@ fn table(prediction: &Prediction<'_>) -> String {
         (None, Some(_)) => "no letter",
         (None, None) => "no hand found (--box says where it is)",
     };
-    let mut text = format!("{}: {letter}\n", prediction.path.display());
+    let mut text = format!("{}: {letter}\n", prediction.path);
     let labels = prediction.probabilities.iter();
     let width = labels.map(|(label, _)| label.chars().count()).max();
     for (label, probability) in &prediction.probabilities {

@@ -367,7 +367,7 @@ fn training_and_evaluation_read_what_was_collected() {
         json: true,
         model: None,
     });
-    let report: serde_json::Value = serde_json::from_str(&report.unwrap()).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report.unwrap().text).unwrap();
     assert_eq!(report["signers"]["ada"]["frames"], 9, "{report}");
 }
 

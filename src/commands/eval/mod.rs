@@ -14,11 +14,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::{ArgGroup, Args};
 
 use crate::base::frame::Rect;
 use crate::base::picture::Picture;
+use crate::commands::Answer;
 use crate::commands::inputs::ReaderArgs;
 use crate::model::{Model, NOTHING};
 use crate::recognize::THRESHOLD;
@@ -27,7 +28,7 @@ use crate::recognize::letter::LetterReader;
 use boxes::Boxes;
 use clips::eval_clips;
 use folder::{Labelled, labelled_pictures};
-use report::{Outcome, Report};
+use report::{Failure, Outcome, Report};
 
 /// The label of pictures of a hand that signs no letter; counted as [`NOTHING`].
 const OTHER: &str = "other";
@@ -87,18 +88,20 @@ enum Hand {
     None,
 }
 
-/// Reads the pictures and returns what is to be printed.
+/// Reads the pictures and returns what is to be printed. Pictures that cannot be read are named on
+/// stderr, counted and left out.
 ///
 /// # Errors
-/// When the model, the folder, the table or any picture cannot be read, a label is none of the
-/// model's, or no picture is left to read.
-pub fn eval(args: &EvalArgs) -> Result<String> {
+/// When the model, the folder or the table cannot be read, a label is none of the model's, or no
+/// picture is left to read.
+pub fn eval(args: &EvalArgs) -> Result<Answer> {
     if let Some(table) = &args.clips {
         let reader = ReaderArgs {
             model: args.model.clone(),
             ..ReaderArgs::default()
         };
-        return eval_clips(table, args.split.as_deref(), &reader, args.json);
+        let text = eval_clips(table, args.split.as_deref(), &reader, args.json)?;
+        return Ok(Answer::whole(text));
     }
     let folder = args.folder.as_deref().context("eval takes a folder")?;
     let model = match &args.model {
@@ -119,22 +122,47 @@ pub fn eval(args: &EvalArgs) -> Result<String> {
             hands.fill(Hand::Unknown);
         }
     }
-    let outcomes = read_all(&model, &Finder::embedded()?, &pictures, &hands)?;
-    let report = Report::new(&pictures, &outcomes);
-    Ok(if args.json {
-        serde_json::to_string_pretty(&report)? + "\n"
-    } else {
-        report.table()
+    let all = pictures.len();
+    let mut failed = Vec::new();
+    let (mut read, mut outcomes) = (Vec::new(), Vec::new());
+    let results = read_all(&model, &Finder::embedded()?, &pictures, &hands)?;
+    for (picture, outcome) in pictures.into_iter().zip(results) {
+        match outcome {
+            Ok(outcome) => {
+                read.push(picture);
+                outcomes.push(outcome);
+            }
+            Err(error) => {
+                tracing::error!("{error:#}");
+                failed.push(Failure {
+                    path: picture.path.to_string_lossy().into_owned(),
+                    error: format!("{error:#}"),
+                });
+            }
+        }
+    }
+    ensure!(!read.is_empty(), "none of the {all} pictures can be read");
+    let failures = failed.len();
+    let mut report = Report::new(&read, &outcomes);
+    report.failed = failed;
+    Ok(Answer {
+        text: if args.json {
+            serde_json::to_string_pretty(&report)? + "\n"
+        } else {
+            report.table()
+        },
+        failed: failures,
+        all,
     })
 }
 
-/// Reads every picture, on all cores.
+/// Reads every picture, on all cores; an error in place of those whose file cannot be read.
 fn read_all(
     model: &Model,
     finder: &Finder,
     pictures: &[Labelled],
     hands: &[Hand],
-) -> Result<Vec<Outcome>> {
+) -> Result<Vec<Result<Outcome>>> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let work = || {
@@ -146,7 +174,10 @@ fn read_all(
             let Some((picture, &hand)) = pictures.get(at).zip(hands.get(at)) else {
                 return done;
             };
-            let outcome = read(&mut reader, &mut finder, picture, hand);
+            let outcome = match Picture::decode(&picture.path) {
+                Ok(pixels) => read(&mut reader, &mut finder, picture, pixels, hand).map(Ok),
+                Err(error) => Ok(Err(error)),
+            };
             let failed = outcome.is_err();
             done.push((at, outcome));
             if failed {
@@ -174,15 +205,16 @@ fn read_all(
 fn read(
     reader: &mut LetterReader,
     finder: &mut Finder,
-    picture: &Labelled,
+    labelled: &Labelled,
+    picture: Picture,
     hand: Hand,
 ) -> Result<Outcome> {
-    let path = &picture.path;
+    let path = &labelled.path;
     let Picture {
         width,
         height,
         pixels,
-    } = Picture::decode(path)?;
+    } = picture;
     let found = match hand {
         Hand::None => None,
         Hand::At(hand) => Some(Found::certain(hand)),

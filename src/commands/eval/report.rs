@@ -42,6 +42,13 @@ pub(super) enum Outcome {
     },
 }
 
+/// A picture that could not be read.
+#[derive(Debug, Serialize)]
+pub(super) struct Failure {
+    pub path: String,
+    pub error: String,
+}
+
 /// Accuracies are shares in 0..1; `None`, null in JSON, where there is nothing to take a share of.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -56,6 +63,9 @@ pub(super) struct Report {
     signers: BTreeMap<String, Signer>,
     /// What was signed, what was read, how often; most often first.
     confusions: Vec<(String, String, usize)>,
+    /// Pictures that count nowhere, because they could not be read; left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) failed: Vec<Failure>,
     /// For people only: what tools read stays as it is.
     #[serde(skip)]
     calibration: Calibration,
@@ -182,6 +192,7 @@ impl Report {
             false_letters: false_letters.value(),
             signers,
             confusions: confusions(&readings),
+            failed: Vec::new(),
             calibration,
             letters,
             doubts: doubts(&readings),
@@ -252,6 +263,13 @@ impl Report {
         }
         if let Some(more @ 1..) = self.doubts.len().checked_sub(SHOWN_DOUBTS) {
             let _ = writeln!(text, "  and {more} more");
+        }
+        if !self.failed.is_empty() {
+            let count = self.failed.len();
+            let _ = writeln!(
+                text,
+                "pictures that cannot be read and count nowhere: {count}"
+            );
         }
         text
     }
