@@ -249,7 +249,7 @@ fn sources_that_cannot_be_read_are_errors_that_name_them() {
     let empty = scene.pictures();
     assert_one_error(
         scene.watch(&empty, &headless),
-        &["no JPEG or PNG", "pictures"],
+        &["no picture", "pictures", "WebP"],
     );
 
     let missing = scene.folder.path().join("missing");

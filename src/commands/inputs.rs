@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use crate::base::frame::Rect;
 use crate::base::machine;
-use crate::base::picture::has_picture_name;
 use crate::commands::predict::parse_box;
 use crate::demo::Text;
 use crate::int8::Isa;
@@ -19,7 +19,7 @@ use crate::recognize::hand::Tracker;
 use crate::recognize::speller::{Speller, Spelling};
 use crate::recognize::steady::Steadying;
 use crate::recognize::{HandPlace, Recognizer, RecognizerOptions, THRESHOLD};
-use crate::source::{self, DEFAULT_FPS, OpenOptions, Origin, Pace, Source};
+use crate::source::{self, DEFAULT_FPS, OpenOptions, Origin, Pace, Source, Turn};
 #[cfg(feature = "camera")]
 use crate::source::{
     Size,
@@ -39,8 +39,11 @@ pub struct SourceArgs {
     /// Where frames come from: a camera, a folder of pictures (sub-folders included, in path
     /// order), a picture or a video; or `demo`, a signing hand that the program draws. Without it,
     /// the first camera that works
-    #[arg(long, value_name = "cam:N|PATH|demo")]
+    #[arg(long, value_name = "cam:N|PATH|demo", value_parser = OsStringValueParser::new().map(Origin::from))]
     pub source: Option<Origin>,
+    /// Turn every picture clockwise by 90, 180 or 270 degrees, for a camera that stands on its side
+    #[arg(long, value_name = "DEGREES")]
+    pub rotate: Option<Turn>,
     /// What the demo spells, once: letters and spaces. Without it, a text of its own again and again
     #[arg(long, value_name = "TEXT", requires = "source")]
     pub text: Option<Text>,
@@ -96,6 +99,7 @@ impl SourceArgs {
         );
         let options = OpenOptions {
             pace,
+            turn: self.rotate,
             text: self.text.clone(),
             #[cfg(feature = "camera")]
             wish: Wish {
@@ -213,7 +217,7 @@ impl SpellingArgs {
 /// Whether pictures do not follow each other as a camera's do: a single one, or a folder's.
 fn are_stills(origin: &Origin) -> bool {
     match origin {
-        Origin::Path(path) => path.is_dir() || has_picture_name(path),
+        Origin::Path(path) => source::shows_stills(path),
         _ => false,
     }
 }

@@ -6,8 +6,10 @@ pub mod demo;
 mod origin;
 mod pace;
 pub mod pictures;
+mod turn;
 pub mod video;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +17,9 @@ use anyhow::{Result, ensure};
 
 use crate::base::frame::{Frame, FramePool};
 
-pub use origin::{OpenOptions, Origin, Size, open};
+pub use origin::{OpenOptions, Origin, Size, open, shows_stills};
 pub use pace::{Pace, Pacer};
+pub use turn::Turn;
 
 /// The most pixels in a picture of a camera or a video: 8K UHD. What claims to be larger is
 /// damaged, or would take gigabytes.
@@ -61,6 +64,26 @@ pub trait Source: Send {
     fn losses(&self) -> Losses {
         Losses::default()
     }
+
+    /// What is missing from what was delivered, or not to be trusted, in a sentence; `None` where
+    /// all is well.
+    fn damage(&self) -> Option<String> {
+        None
+    }
+
+    /// The sound that belongs to the pictures.
+    fn sound(&self) -> Option<Sound> {
+        None
+    }
+}
+
+/// Sound that belongs to pictures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sound {
+    /// The file that holds it.
+    pub path: PathBuf,
+    /// How much later than the file's first sound or picture the first picture comes.
+    pub pictures_start: Duration,
 }
 
 /// What a [`Source`] has to say.

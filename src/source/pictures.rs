@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{Event, Losses, Pace, Pacer, Source};
 use crate::base::frame::FramePool;
-use crate::base::picture::{Picture, has_picture_name};
+use crate::base::picture::{Picture, READ, Sieve, is_animation};
 
 /// The pictures of a folder and its sub-folders, in path order, or a single picture.
 #[derive(Debug)]
@@ -35,14 +35,23 @@ impl Pictures {
     pub fn open(path: &Path, pace: Pace) -> Result<Self> {
         let mut paths = Vec::new();
         if path.is_dir() {
-            collect(path, &mut paths)?;
+            let mut sieve = Sieve::default();
+            collect(path, &mut sieve, &mut paths)?;
             if paths.is_empty() {
                 bail!(
-                    "there is no JPEG or PNG picture in the folder {} or below it",
+                    "there is no picture in the folder {} or below it; {}",
+                    path.display(),
+                    sieve.left_out().unwrap_or(format!("{READ} are read"))
+                );
+            }
+            sieve.warn();
+        } else {
+            if is_animation(path) {
+                tracing::warn!(
+                    "{} is an animation, of which the first picture is read",
                     path.display()
                 );
             }
-        } else {
             paths.push(path.to_owned());
         }
         let fps = match pace {
@@ -126,25 +135,34 @@ impl Source for Pictures {
             damaged: self.damaged,
         }
     }
+
+    fn damage(&self) -> Option<String> {
+        (self.damaged > 0).then(|| {
+            format!(
+                "{} of {} pictures in {} cannot be read and are missing",
+                self.damaged, self.total, self.name
+            )
+        })
+    }
 }
 
-/// Adds the pictures of `dir` and its sub-folders in path order. Hidden files are left out, links
-/// to folders are not followed.
-fn collect(dir: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
+/// Adds the pictures of `dir` and its sub-folders in the order of their paths, numbers in names by their
+/// value. Hidden files are left out, links to folders are not followed.
+fn collect(dir: &Path, sieve: &mut Sieve, paths: &mut Vec<PathBuf>) -> Result<()> {
     let listed = || format!("cannot list the folder {}", dir.display());
     let mut entries = fs::read_dir(dir)
         .with_context(listed)?
         .collect::<Result<Vec<_>, _>>()
         .with_context(listed)?;
-    entries.sort_by_key(|entry| entry.file_name());
+    entries.sort_by(|a, b| alphanumeric_sort::compare_os_str(a.file_name(), b.file_name()));
     for entry in entries {
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
         }
         let path = entry.path();
         if entry.file_type().with_context(listed)?.is_dir() {
-            collect(&path, paths)?;
-        } else if has_picture_name(&path) {
+            collect(&path, sieve, paths)?;
+        } else if sieve.takes(&path) {
             paths.push(path);
         }
     }
@@ -201,6 +219,19 @@ mod tests {
         let mut source = Pictures::open(dir.path(), Pace::Max).unwrap();
         // Folders sort among files by their own names: "a" < "a.png" < "b" < "b.png".
         assert_eq!(all(&mut source).unwrap(), [20, 10, 30, 40, 50]);
+    }
+
+    #[test]
+    fn numbers_in_names_count_by_their_value() {
+        let dir = folder(&[
+            ("take 10/1.png", 60),
+            ("take 9/img10.png", 30),
+            ("take 9/img9.png", 20),
+            ("take 9/img100.png", 40),
+            ("take 9/img1.png", 10),
+        ]);
+        let mut source = Pictures::open(dir.path(), Pace::Max).unwrap();
+        assert_eq!(all(&mut source).unwrap(), [10, 20, 30, 40, 60]);
     }
 
     #[test]

@@ -21,6 +21,8 @@ use super::screen::Recording;
 use gif::Gif;
 use video::Video;
 
+pub use video::takes;
+
 /// Pictures that may wait or be encoded at once: a quarter of a second at 30 a second.
 const QUEUE: usize = 8;
 

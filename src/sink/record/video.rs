@@ -31,7 +31,7 @@ const SHORTEST: usize = 16;
 const LONGEST: (usize, usize) = (3840, 2160);
 
 /// Whether the encoder takes pictures of this size.
-pub(super) fn takes(width: usize, height: usize) -> bool {
+pub fn takes(width: usize, height: usize) -> bool {
     width.min(height) >= SHORTEST
         && width.max(height) <= LONGEST.0
         && width.min(height) <= LONGEST.1

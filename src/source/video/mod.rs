@@ -7,6 +7,7 @@ mod recording;
 #[cfg(all(test, feature = "record"))]
 mod tests;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
 
@@ -37,7 +38,15 @@ pub fn open(path: &Path, pace: Pace) -> Result<Box<dyn Source>> {
     if let Some(recording) = recording::Recording::open(file, path, pace)? {
         return Ok(Box::new(recording));
     }
-    Ok(Box::new(ffmpeg::Ffmpeg::open("ffmpeg", path, pace)?))
+    let source = ffmpeg::Ffmpeg::open("ffmpeg", path, pace, ffmpeg::SILENCE)?;
+    Ok(Box::new(source))
+}
+
+/// A file's name as ffmpeg takes it for nothing else, whatever it begins with.
+pub fn ffmpeg_name(path: &Path) -> OsString {
+    let mut name = OsString::from("file:");
+    name.push(path);
+    name
 }
 
 /// Reads what an `ffmpeg` process wrote to its log, for the fuzzers.

@@ -173,4 +173,15 @@ impl Source for Recording {
             ..Losses::default()
         }
     }
+
+    fn damage(&self) -> Option<String> {
+        (self.damaged > 0).then(|| {
+            format!(
+                "{} is damaged: {} of {} pictures are missing",
+                self.name,
+                self.damaged,
+                self.index.samples.len()
+            )
+        })
+    }
 }

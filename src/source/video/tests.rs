@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::ffmpeg::Ffmpeg;
+use super::ffmpeg::{Ffmpeg, SILENCE};
 use super::*;
 use crate::base::frame::{Frame, FramePool};
 use crate::sink::record::{Hurry, Recorder};
@@ -264,7 +264,7 @@ fn without_ffmpeg_the_message_says_what_to_install() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("holiday.mkv");
     fs::write(&path, "some other video").unwrap();
-    let error = Ffmpeg::open("signcam-test-no-such-program", &path, Pace::Max);
+    let error = Ffmpeg::open("signcam-test-no-such-program", &path, Pace::Max, SILENCE);
     let said = format!("{:#}", error.err().unwrap());
     assert!(
         said.contains("install") && said.contains("holiday.mkv"),
@@ -329,4 +329,145 @@ fn ffmpeg_is_ended_with_the_source_that_started_it() {
     ));
     // Hangs if the process or its threads were waited for to the end of the video.
     drop(source);
+}
+
+/// Lets ffmpeg make a video, or says that it is not installed.
+fn made(path: &Path, arguments: &[&str]) -> bool {
+    if !installed("ffmpeg") {
+        return false;
+    }
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-y"])
+        .args(arguments)
+        .arg(path)
+        .status()
+        .unwrap();
+    assert!(made.success(), "{arguments:?}");
+    true
+}
+
+/// As conversations over the internet and joined clips have them.
+#[test]
+fn pictures_that_change_their_size_are_all_read_in_their_own() {
+    let folder = TempDir::new().unwrap();
+    let part = |name: &str, size: &str| {
+        let path = folder.path().join(name);
+        let drawn = format!("testsrc=size={size}:rate=25:duration=0.6");
+        made(&path, &["-f", "lavfi", "-i", &drawn, "-c:v", "mpeg2video"])
+            .then(|| fs::read(path).unwrap())
+    };
+    let Some(large) = part("large.ts", "320x240") else {
+        return;
+    };
+    let small = part("small.ts", "160x96").unwrap();
+    for (parts, sizes) in [
+        ([&large, &small], [(320, 240), (160, 96)]),
+        ([&small, &large], [(160, 96), (320, 240)]),
+    ] {
+        let path = folder.path().join("joined.ts");
+        fs::write(&path, parts.map(|part| part.as_slice()).concat()).unwrap();
+        let frames = play(open(&path, Pace::Max).unwrap().as_mut()).unwrap();
+        let of = |size| {
+            frames
+                .iter()
+                .filter(|frame| (frame.width, frame.height) == size)
+                .count()
+        };
+        assert_eq!(sizes.map(of), [15, 15], "{} frames", frames.len());
+    }
+}
+
+#[test]
+fn pixels_that_are_not_square_are_shown_as_wide_as_they_are() {
+    let folder = TempDir::new().unwrap();
+    for (size, shape, shown) in [
+        ("90x120", "16/9", (160, 120)),
+        ("720x480", "8/9", (640, 480)),
+        ("160x120", "0/1", (160, 120)),
+        ("160x120", "1/90", (160, 120)),
+    ] {
+        let path = folder.path().join("wide.mkv");
+        let drawn = format!("testsrc=size={size}:rate=25:duration=0.2,setsar={shape}");
+        if !made(&path, &["-f", "lavfi", "-i", &drawn, "-c:v", "ffv1"]) {
+            return;
+        }
+        let frames = play(open(&path, Pace::Max).unwrap().as_mut()).unwrap();
+        assert_eq!(frames.len(), 5);
+        assert_eq!((frames[0].width, frames[0].height), shown, "{size} {shape}");
+    }
+}
+
+#[test]
+fn a_video_that_is_cut_off_says_how_many_pictures_are_missing() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("cut.mp4");
+    let drawn = "testsrc=size=160x120:rate=25:duration=4";
+    let coding = ["-c:v", "mpeg4", "-movflags", "+faststart"];
+    if !made(
+        &path,
+        &[&["-f", "lavfi", "-i", drawn][..], &coding].concat(),
+    ) {
+        return;
+    }
+    let mut source = open(&path, Pace::Max).unwrap();
+    assert_eq!(play(source.as_mut()).unwrap().len(), 100);
+    assert_eq!(source.damage(), None);
+
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() * 6 / 10]).unwrap();
+    let mut source = open(&path, Pace::Max).unwrap();
+    let count = play(source.as_mut()).unwrap().len();
+    let said = source.damage().unwrap();
+    assert!(
+        said.contains("cut.mp4") && said.contains("not to be trusted"),
+        "{said}"
+    );
+    if installed("ffprobe") {
+        let missing = 100 - count;
+        assert!(
+            said.contains(&format!("{missing} of 100 pictures are missing")),
+            "{said}"
+        );
+        assert_eq!(source.losses().damaged, missing as u64);
+    }
+}
+
+/// A program in place of ffmpeg that speaks of two pictures of 2x2 pixels and then does `rest`.
+#[cfg(unix)]
+fn with_fake_ffmpeg(rest: &str) -> String {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = TempDir::new().unwrap();
+    let program = folder.path().join("ffmpeg");
+    let stamp = "[Parsed_showinfo_2 @ 0x5] [info] n: 0 pts: 0 pts_time:0 s:2x2 i:P";
+    let script = format!("#!/bin/sh\nprintf '{stamp}\\n{stamp}\\n' >&2\n{rest}\n");
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = folder.path().join("strange.mkv");
+    let silence = Duration::from_millis(500);
+    let opened = Ffmpeg::open(program.to_str().unwrap(), &path, Pace::Max, silence);
+    format!(
+        "{:#}",
+        opened.and_then(|mut source| play(&mut source)).unwrap_err()
+    )
+}
+
+/// Each of these hung or ended as if all were well.
+#[cfg(unix)]
+#[test]
+fn bytes_that_do_not_come_or_are_too_many_are_an_error() {
+    let picture = "printf 123456789012";
+    let silent = with_fake_ffmpeg(&format!("{picture}; exec sleep 60"));
+    assert!(
+        silent.contains("no more pictures") && silent.contains("strange.mkv"),
+        "{silent}"
+    );
+    let never = with_fake_ffmpeg("exec sleep 60");
+    assert!(
+        never.contains("no picture") && never.contains("strange.mkv"),
+        "{never}"
+    );
+    let short = with_fake_ffmpeg(&format!("{picture}; printf 123"));
+    assert!(short.contains("middle of a picture"), "{short}");
+    let long = with_fake_ffmpeg(&format!("{picture}; {picture}; printf 123"));
+    assert!(long.contains("wrote more"), "{long}");
 }

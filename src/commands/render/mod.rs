@@ -1,5 +1,8 @@
 //! `signcam render`: the overlay on an existing video, every frame, as fast as it goes.
 
+mod sound;
+
+use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,8 +16,8 @@ use crate::live::canvas_size;
 use crate::overlay::{Canvas, Overlay, Scene, Spelled};
 use crate::recognize::Reading;
 use crate::recognize::speller::Speller;
-use crate::sink::record::{Hurry, RecordSummary, Recorder};
-use crate::source::{self, Event, OpenOptions, Origin, Pace};
+use crate::sink::record::{Hurry, RecordSummary, Recorder, takes};
+use crate::source::{self, Event, OpenOptions, Origin, Pace, Size, Turn};
 
 /// What `signcam render` takes.
 #[derive(Debug, Args)]
@@ -32,9 +35,16 @@ pub struct RenderArgs {
     /// Swap left and right, as the window does, but not the text
     #[arg(long)]
     mirror: bool,
+    /// Turn every picture clockwise by 90, 180 or 270 degrees, for a video that lies on its side
+    #[arg(long, value_name = "DEGREES")]
+    rotate: Option<Turn>,
+    /// The size to render at. Without it, the video's own, enlarged where the text would not fit
+    #[arg(long, value_name = "WxH")]
+    size: Option<Size>,
 }
 
-/// Reads every frame and writes it with its letter, at its own time.
+/// Reads every frame and writes it with its letter, at its own time. The sound of the video is kept
+/// where an `ffmpeg` is installed.
 ///
 /// # Errors
 /// When the input cannot be read, the output exists or cannot be written, or `interrupted` is set;
@@ -43,6 +53,7 @@ pub fn render(args: &RenderArgs, interrupted: &AtomicBool) -> Result<()> {
     let origin = Origin::Path(args.input.clone());
     let options = OpenOptions {
         pace: Pace::Max,
+        turn: args.rotate,
         #[cfg(feature = "camera")]
         wish: Default::default(),
         text: None,
@@ -70,9 +81,13 @@ pub fn render(args: &RenderArgs, interrupted: &AtomicBool) -> Result<()> {
         let recorder = match &mut recorder {
             Some(recorder) => recorder,
             None => {
-                (drawing.width, drawing.height) = canvas_size(frame.width, frame.height);
-                let (width, height) = (drawing.width, drawing.height);
-                recorder.insert(Recorder::start(&args.output, width, height, Hurry::None)?)
+                let (width, height) = args.rendered_size(frame.width, frame.height);
+                (drawing.width, drawing.height) = (width, height);
+                let started = Recorder::start(&args.output, width, height, Hurry::None);
+                recorder.insert(started.map_err(|error| match takes(width, height) {
+                    true => error,
+                    false => error.context("--size WxH renders at another size"),
+                })?)
             }
         };
         recorder.push(drawing.draw(&frame, &reading), frame.time)?;
@@ -88,12 +103,30 @@ pub fn render(args: &RenderArgs, interrupted: &AtomicBool) -> Result<()> {
         bail!("interrupted: {output} holds the beginning ({summary})");
     }
     ensure!(summary.frames > 0, "there are no frames in {origin}");
-    eprintln!("rendered {output}: {summary}");
-    let damaged = source.losses().damaged;
-    if damaged > 0 {
-        eprintln!("{damaged} frames of {origin} are too damaged to be decoded and are missing");
+    if let Some(said) = source
+        .sound()
+        .and_then(|sound| sound::keep(&sound, &args.output))
+    {
+        eprintln!("{said}");
+    }
+    let bytes = fs::metadata(&args.output).map_or(summary.bytes, |about| about.len());
+    eprintln!("rendered {output}: {}", RecordSummary { bytes, ..summary });
+    if let Some(damage) = source.damage() {
+        eprintln!("{damage}");
     }
     Ok(())
+}
+
+impl RenderArgs {
+    /// Width and height of what is rendered from frames of `width` x `height` pixels: never smaller
+    /// than they are, unless that was asked for.
+    fn rendered_size(&self, width: usize, height: usize) -> (usize, usize) {
+        if let Some(size) = self.size {
+            return (size.width as usize, size.height as usize);
+        }
+        let (fitted_width, fitted_height) = canvas_size(width, height);
+        (fitted_width.max(width), fitted_height.max(height))
+    }
 }
 
 /// Draws frames with readings.
