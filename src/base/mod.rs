@@ -1,6 +1,7 @@
-//! What everything else stands on; it knows nothing of hands, networks or commands.
+//! What everything else stands on; it knows nothing of networks or commands.
 //!
 //! - [`frame`]: pixels with a sequence number and a capture time, and the geometry of boxes.
+//! - [`joints`]: the joints of a hand.
 //! - [`picture`]: picture files, decoded.
 //! - [`files`]: files written whole or not at all, and what else a path may lead to.
 //! - [`machine`]: what the program runs on.
@@ -9,6 +10,7 @@
 pub mod files;
 pub mod frame;
 pub(crate) mod jpeg;
+pub mod joints;
 pub mod machine;
 #[cfg(feature = "record")]
 pub mod mp4;

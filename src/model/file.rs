@@ -76,6 +76,12 @@ impl OnnxFile {
         })
     }
 
+    /// The names of its outputs, in order.
+    pub fn outputs(&self) -> impl Iterator<Item = &str> {
+        let graph = self.proto.graph.iter();
+        graph.flat_map(|graph| graph.output.iter().map(|output| output.name.as_str()))
+    }
+
     /// Checks that the only input is a batch of one RGB picture, `[1, 3, size, size]`.
     ///
     /// # Errors

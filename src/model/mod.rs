@@ -19,10 +19,17 @@ pub use metadata::{Metadata, NOTHING, Preprocessing};
 use engine::Engine;
 use file::OnnxFile;
 
+use crate::base::joints::{JOINT_VALUES, JOINTS, Joints};
+
 /// The letter network that is built into the program.
 const EMBEDDED: &[u8] = include_bytes!("../../models/asl.onnx");
 
-/// A letter network: a crop in, a probability for each label out.
+/// The output that gives a hand's joints, where a letter network has it: x and y of each, in
+/// fractions of the crop.
+pub const JOINTS_OUTPUT: &str = "joints";
+
+/// A letter network: a crop in, a probability for each label out, and where the hand's joints are
+/// where it knows.
 ///
 /// It has buffers of its own, so that each thread needs a clone.
 #[derive(Debug, Clone)]
@@ -31,6 +38,7 @@ pub struct Model {
     metadata: Metadata,
     labels: Vec<Arc<str>>,
     engine: Engine,
+    has_joints: bool,
 }
 
 impl Model {
@@ -74,21 +82,33 @@ impl Model {
             Engine::new(&file, &metadata.preprocessing)
         }))
         .unwrap_or_else(|_| bail!("the runtime gave up on it; is the file damaged?"))?;
-        let [output] = &engine.outputs()[..] else {
-            bail!(
-                "it has {} outputs, but a letter network has one",
-                engine.outputs().len()
-            );
+        let shapes = engine.outputs();
+        let names = file.outputs().collect::<Vec<_>>();
+        let (letters, has_joints) = match (&shapes[..], &names[..]) {
+            ([letters], _) => (letters, false),
+            ([letters, joints], [_, JOINTS_OUTPUT]) => {
+                ensure!(
+                    joints[..] == [1, JOINT_VALUES],
+                    "its output {JOINTS_OUTPUT} is {joints:?}, not [1, {JOINT_VALUES}]"
+                );
+                (letters, true)
+            }
+            _ => bail!(
+                "its outputs are {}, but a letter network has one, and after it at most one named \
+                 {JOINTS_OUTPUT}",
+                names.join(", ")
+            ),
         };
         ensure!(
-            output[..] == [1, metadata.labels.len()],
-            "its metadata name {} labels, but its output is {output:?}, not [1, {0}]",
+            letters[..] == [1, metadata.labels.len()],
+            "its metadata name {} labels, but its output is {letters:?}, not [1, {0}]",
             metadata.labels.len()
         );
         Ok(Model {
             name: file.name,
             labels: metadata.labels.iter().map(|l| l.as_str().into()).collect(),
             engine,
+            has_joints,
             metadata,
         })
     }
@@ -119,32 +139,43 @@ impl Model {
         self.engine.set_threads(count);
     }
 
+    /// Whether [`Model::read`] tells where the hand's joints are.
+    pub fn has_joints(&self) -> bool {
+        self.has_joints
+    }
+
     /// Reads a crop of `input_size` x `input_size` RGB pixels and writes the probability of each
-    /// label, 0 to 1 and together 1, to `out`.
+    /// label, 0 to 1 and together 1, to `probabilities`. Returns the hand's joints in fractions of
+    /// the crop, beyond 0 to 1 where one lies outside, if the network gives them.
     ///
     /// # Errors
     /// When a buffer has another size, the runtime fails, or the network gives no finite numbers.
-    pub fn probabilities(&mut self, crop: &[u8], out: &mut [f32]) -> Result<()> {
+    pub fn read(&mut self, crop: &[u8], probabilities: &mut [f32]) -> Result<Option<Joints>> {
         let size = self.input_size();
         ensure!(
-            crop.len() == size * size * 3 && out.len() == self.labels.len(),
+            crop.len() == size * size * 3 && probabilities.len() == self.labels.len(),
             "{} takes a crop of {} bytes and gives {} probabilities, not {} and {}",
             self.name,
             size * size * 3,
             self.labels.len(),
             crop.len(),
-            out.len()
+            probabilities.len()
         );
+        let mut joints: Joints = [[0.0; 2]; JOINTS];
         self.engine
-            .run(crop, |_, logits| out.copy_from_slice(logits))
+            .run(crop, |at, values| match at {
+                0 => probabilities.copy_from_slice(values),
+                _ => joints.as_flattened_mut().copy_from_slice(values),
+            })
             .with_context(|| format!("cannot run {}", self.name))?;
-        softmax(out);
+        softmax(probabilities);
+        let mut numbers = probabilities.iter().chain(joints.as_flattened());
         ensure!(
-            out.iter().all(|p| p.is_finite()),
+            numbers.all(|number| number.is_finite()),
             "{} gives numbers that are not finite; is the file damaged?",
             self.name
         );
-        Ok(())
+        Ok(self.has_joints.then_some(joints))
     }
 }
 

@@ -23,10 +23,25 @@ fn network() -> Graph {
     graph
 }
 
+/// As [`network`], with a second output.
+fn with_output(name: &str, values: usize) -> Graph {
+    let mut graph = network();
+    let pool = graph.nodes().iter().position(|node| node.name == "pool");
+    let layer = Weights::seeded(2).dense(values, 4);
+    let pool = crate::train::file::graph::NodeId(pool.unwrap());
+    let x = graph.dense("second", pool, layer).unwrap();
+    graph.output(name, x).unwrap();
+    graph
+}
+
 fn proto(labels: &[&str], size: usize) -> ModelProto {
+    proto_of(&network(), labels, size)
+}
+
+fn proto_of(graph: &Graph, labels: &[&str], size: usize) -> ModelProto {
     let labels = labels.iter().map(|&label| label.into()).collect();
     let metadata = Metadata::new(labels, Preprocessing::new(size, 1.35));
-    to_f32(&network(), &metadata.to_props().unwrap()).unwrap()
+    to_f32(graph, &metadata.to_props().unwrap()).unwrap()
 }
 
 fn valid() -> ModelProto {
@@ -54,15 +69,39 @@ fn a_grey_crop_gives_the_biases_probabilities() {
     let mut model = Model::from_bytes("test.onnx", &valid().encode_to_vec()).unwrap();
     let mut out = [0.0; 3];
     model
-        .probabilities(&[114; SIZE * SIZE * 3], &mut out)
+        .read(&[114; SIZE * SIZE * 3], &mut out)
         .unwrap();
     assert!((out.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{out:?}");
-    assert!(model.probabilities(&[114; 5], &mut out).is_err());
+    assert!(model.read(&[114; 5], &mut out).is_err());
     assert!(
         model
-            .probabilities(&[114; SIZE * SIZE * 3], &mut out[..2])
+            .read(&[114; SIZE * SIZE * 3], &mut out[..2])
             .is_err()
     );
+}
+
+#[test]
+fn joints_are_given_by_networks_that_have_them_and_by_no_others() {
+    let letters = ["A", "B", NOTHING];
+    let crop = [90; SIZE * SIZE * 3];
+    let mut plain = Model::from_bytes("test.onnx", &valid().encode_to_vec()).unwrap();
+    let with = proto_of(&with_output(JOINTS_OUTPUT, JOINT_VALUES), &letters, SIZE);
+    let mut with = Model::from_bytes("test.onnx", &with.encode_to_vec()).unwrap();
+    let (mut read, mut also_read) = ([0.0; 3], [0.0; 3]);
+    assert_eq!(plain.read(&crop, &mut read).unwrap(), None);
+    let joints = with.read(&crop, &mut also_read).unwrap().unwrap();
+    assert_eq!(read, also_read);
+    assert!(!plain.has_joints() && with.has_joints());
+    assert!(joints[20] != [0.0; 2] && joints[20] != joints[0]);
+}
+
+#[test]
+fn a_second_output_that_is_no_joints_is_refused() {
+    let letters = ["A", "B", NOTHING];
+    let few = with_output(JOINTS_OUTPUT, 40);
+    assert_says(&refusal(&proto_of(&few, &letters, SIZE)), &["joints", "40"]);
+    let other = with_output("features", JOINT_VALUES);
+    assert_says(&refusal(&proto_of(&other, &letters, SIZE)), &["features"]);
 }
 
 #[test]
@@ -268,7 +307,7 @@ fn a_damaged_byte_never_ends_the_program() {
                 && model.labels().len() == 3
                 && model.input_size() == SIZE
             {
-                let _ = model.probabilities(&[90; SIZE * SIZE * 3], &mut out);
+                let _ = model.read(&[90; SIZE * SIZE * 3], &mut out);
             }
         }
     }

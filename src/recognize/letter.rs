@@ -1,4 +1,4 @@
-//! From a hand's place in a picture to a probability for each letter.
+//! From a hand's place in a picture to a probability for each letter and to its joints.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use super::crop::Cropper;
 use crate::base::frame::Rect;
+use crate::base::joints::Joints;
 use crate::model::{Model, NOTHING};
 
 /// Crops the hand and runs the letter network on it; keeps its buffers.
@@ -23,6 +24,8 @@ pub struct LetterReader {
 pub struct Scores<'a> {
     labels: &'a [Arc<str>],
     probabilities: &'a [f32],
+    /// The hand's joints in fractions of the picture, where the network gives them.
+    pub joints: Option<Joints>,
     /// What cropping and resizing took.
     pub preprocess: Duration,
     /// What the network took.
@@ -78,11 +81,17 @@ impl LetterReader {
         self.cropper
             .crop(pixels, width, height, square, size, &mut self.crop)?;
         let cropped = Instant::now();
-        self.model
-            .probabilities(&self.crop, &mut self.probabilities)?;
+        let joints = self.model.read(&self.crop, &mut self.probabilities)?;
+        let placed = |[x, y]: [f32; 2]| {
+            [
+                (square.left + x * square.side) / width as f32,
+                (square.top + y * square.side) / height as f32,
+            ]
+        };
         Ok(Scores {
             labels: self.model.labels(),
             probabilities: &self.probabilities,
+            joints: joints.map(|joints| joints.map(placed)),
             preprocess: cropped - start,
             infer: cropped.elapsed(),
         })
@@ -127,6 +136,7 @@ mod tests {
         Scores {
             labels,
             probabilities,
+            joints: None,
             preprocess: Duration::ZERO,
             infer: Duration::ZERO,
         }

@@ -10,11 +10,16 @@ use super::block::{ConvNorm, Mode};
 use super::kernels::{EPSILON, Kind};
 use super::mobilenet::{FEATURES, MobileNet};
 use super::values;
+use crate::base::joints::JOINT_VALUES;
+use crate::model::JOINTS_OUTPUT;
 use crate::train::file::graph::{Activation, BatchNorm, Conv, Dense, Graph, NodeId};
 use crate::train::file::import::Written;
 
 /// Numbers that describe a hand's 21 points: x and y of each.
-pub const POINT_VALUES: usize = 42;
+pub const POINT_VALUES: usize = JOINT_VALUES;
+
+/// The crop's centre, from which the network learns where points are; files count from its corner.
+pub const CENTRE: f32 = 0.5;
 
 /// What stands on the backbone.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +28,7 @@ pub struct HeadOptions {
     pub hidden: Option<usize>,
     /// Share of values dropped before the last layer in training.
     pub dropout: f64,
-    /// Whether the hand's points are a second output in training; it is not exported.
+    /// Whether the hand's points are a second output.
     pub points: bool,
 }
 
@@ -49,7 +54,7 @@ pub struct LetterNet {
 pub struct Output {
     /// N x labels.
     pub logits: Tensor<2>,
-    /// N x [`POINT_VALUES`], in fractions of the crop.
+    /// N x [`POINT_VALUES`], in fractions of the crop from its centre.
     pub points: Option<Tensor<2>>,
 }
 
@@ -97,8 +102,7 @@ impl LetterNet {
         }
     }
 
-    /// Takes the weights of a network file, whose head has as many labels and the same hidden layer.
-    /// Points have no place in such a file: their layer stays as it is.
+    /// Takes the weights of a network file, whose head has as many labels and the same layers.
     ///
     /// # Errors
     /// When the file is another network.
@@ -110,11 +114,20 @@ impl LetterNet {
                 .with_context(|| format!("its layer {name} does not fit"))?;
         }
         let Head {
-            hidden, letters, ..
+            hidden,
+            letters,
+            points,
+            ..
         } = &mut self.head;
-        for (name, layer) in [("hidden", hidden.as_mut()), ("letters", Some(letters))] {
+        for (name, layer, offset) in [
+            ("hidden", hidden.as_mut(), 0.0),
+            ("letters", Some(letters), 0.0),
+            ("points", points.as_mut(), CENTRE),
+        ] {
             if let Some(layer) = layer {
-                *layer = restored(layer, written.layer(name)?, device)
+                let (weight, mut bias) = written.layer(name)?;
+                bias.iter_mut().for_each(|bias| *bias -= offset);
+                *layer = restored(layer, (weight, bias), device)
                     .with_context(|| format!("its layer {name} does not fit"))?;
             }
         }
@@ -155,20 +168,27 @@ impl LetterNet {
     }
 
     /// The network as it is exported: normalisation folded, logits divided by `temperature`
-    /// (Guo et al. 2017), the points left out.
+    /// (Guo et al. 2017), the points counted from the crop's top left corner.
     ///
     /// # Errors
     /// When values cannot be read back from the device.
     pub fn graph(&self, input_size: usize, temperature: f32) -> Result<Graph> {
         let mut graph = Graph::new(input_size)?;
         let last = self.backbone.export(&mut graph)?.last;
-        let mut x = graph.global_average_pool("pool", last)?;
+        let pooled = graph.global_average_pool("pool", last)?;
+        let mut x = pooled;
         if let Some(hidden) = &self.head.hidden {
             let layer = dense(hidden, 1.0)?.activation(Activation::Relu);
             x = graph.dense("hidden", x, layer)?;
         }
         let x = graph.dense("letters", x, dense(&self.head.letters, 1.0 / temperature)?)?;
         graph.output("logits", x)?;
+        if let Some(points) = &self.head.points {
+            let mut layer = dense(points, 1.0)?;
+            layer.bias.iter_mut().for_each(|bias| *bias += CENTRE);
+            let points = graph.dense("points", pooled, layer)?;
+            graph.output(JOINTS_OUTPUT, points)?;
+        }
         Ok(graph)
     }
 }

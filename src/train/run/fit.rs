@@ -17,7 +17,7 @@ use crate::model::Preprocessing;
 use crate::train::data::augment::CropPoints;
 use crate::train::data::loader::{Batch, Loader};
 use crate::train::network::block::Mode;
-use crate::train::network::letter::{LetterNet, Output, POINT_VALUES};
+use crate::train::network::letter::{CENTRE, LetterNet, Output, POINT_VALUES};
 use crate::train::network::values;
 
 /// How a letter network is trained.
@@ -377,8 +377,8 @@ fn point_targets(points: &[Option<CropPoints>]) -> (Vec<f32>, Vec<f32>) {
         let Some(crop) = crop else { continue };
         for (joint, (point, visible)) in crop.points.iter().zip(crop.visible).enumerate() {
             let at = index * POINT_VALUES + 2 * joint;
-            known[at] = point[0] - 0.5;
-            known[at + 1] = point[1] - 0.5;
+            known[at] = point[0] - CENTRE;
+            known[at + 1] = point[1] - CENTRE;
             mask[at..at + 2].fill(if visible { 1.0 } else { 0.0 });
         }
     }

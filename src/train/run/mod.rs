@@ -292,7 +292,7 @@ fn read_back(quantized: &QuantizeReport, loader: &Arc<Loader>) -> Result<Predict
         let batch = batch?;
         let bytes = batch.size * batch.size * 3;
         for crop in batch.images.chunks_exact(bytes) {
-            model.probabilities(crop, &mut row)?;
+            model.read(crop, &mut row)?;
             // Logits up to a constant, which no use of them sees.
             predictions
                 .logits

@@ -86,7 +86,7 @@ impl Origin {
         let network = Description {
             labels,
             hidden,
-            points: false,
+            points: written.has("points"),
             size,
             crop_scale,
         };
@@ -150,6 +150,7 @@ mod tests {
     use crate::train::file::graph::{Graph, Op};
     use crate::train::file::sketch::{Weights, mobilenet_v2};
     use crate::train::network::block::Mode;
+    use crate::train::network::letter::CENTRE;
     use crate::train::network::values;
     use crate::train::run::course::Course;
     use crate::train::run::fit::normalised;
@@ -209,6 +210,17 @@ mod tests {
         values(net.forward(images, Mode::Infer, 0).logits).unwrap()
     }
 
+    /// What a file says of each picture in the network's stead: logits, and points from the
+    /// crop's corner.
+    fn outputs(net: &LetterNet, images: Tensor<4>) -> Vec<f32> {
+        let output = net.forward(images, Mode::Infer, 0);
+        let all = match output.points {
+            None => output.logits,
+            Some(points) => Tensor::cat(vec![output.logits, points + CENTRE], 1),
+        };
+        values(all).unwrap()
+    }
+
     /// What the file says of `images`.
     fn read_by_file(path: &Path, images: &Tensor<4>) -> Vec<f32> {
         let file = OnnxFile::read(path).unwrap();
@@ -247,8 +259,12 @@ mod tests {
     fn a_network_read_back_gives_what_its_file_gives() {
         let device = Device::flex();
         let folder = tempfile::tempdir().unwrap();
-        for hidden in [None, Some(24)] {
-            let head = HeadOptions { hidden, ..HEAD };
+        for (hidden, points) in [(None, false), (Some(24), false), (None, true)] {
+            let head = HeadOptions {
+                hidden,
+                points,
+                ..HEAD
+            };
             let graph = net(head, &device).graph(SIZE, 1.7).unwrap();
             let metadata = metadata();
             let props = metadata.to_props().unwrap();
@@ -259,11 +275,12 @@ mod tests {
             let read_back = |path: &Path| {
                 let origin = Origin::read(path).unwrap();
                 assert_eq!(origin.network().hidden, hidden);
+                assert_eq!(origin.network().points, points);
                 assert!(!origin.has_statistics());
                 origin.net(&metadata.labels, head, &device).unwrap()
             };
             let images = normalised(&crops[..6].concat(), 6, SIZE, &device);
-            let ours = logits(&read_back(&files.f32), images.clone());
+            let ours = outputs(&read_back(&files.f32), images.clone());
             let theirs = read_by_file(&files.f32, &images);
             assert!(
                 greatest_difference(&ours, &theirs) < 1e-3,

@@ -24,6 +24,7 @@ use serde::Serialize;
 
 use super::store;
 use crate::base::frame::Rect;
+use crate::base::joints::Joints;
 
 pub use exclude::Exclude;
 
@@ -59,9 +60,8 @@ pub enum Split {
     Val,
 }
 
-/// The 21 joints of a hand as fractions of the picture's width and height, in MediaPipe's order:
-/// the wrist, then four joints each of thumb, index, middle, ring and little finger, base to tip.
-pub type HandPoints = [[f32; 2]; 21];
+/// The joints of a photographed hand as fractions of its picture's width and height.
+pub type HandPoints = Joints;
 
 /// One labelled picture.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,9 +16,10 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::Serialize;
 
 use super::augment::{Augmenter, Backdrop, CropPoints, Recipe, Subject};
-use super::dataset::{Dataset, HandPoints, Split};
+use super::dataset::{Dataset, Split};
 use super::store::{Kept, PictureFile, PictureStore};
 use crate::base::frame::{Rect, Square};
+use crate::base::joints::hull;
 use crate::base::picture::Picture;
 use crate::demo::{Chance, random_scene};
 
@@ -391,7 +392,7 @@ impl Loader {
         let Picture { width, height, .. } = drawn.picture;
         let subject = Subject {
             picture: &drawn.picture,
-            square: around(&drawn.points).square(self.options.crop_scale, width, height),
+            square: hull(&drawn.points).square(self.options.crop_scale, width, height),
             points: Some(&drawn.points),
             cut_out: false,
         };
@@ -479,18 +480,6 @@ fn subject_of(hand: Option<Rect>, crop_scale: f32) -> (Rect, f32) {
     match hand {
         Some(hand) => (hand, crop_scale),
         None => (Rect::FULL, 1.0),
-    }
-}
-
-/// The box that hugs a hand's joints, as the boxes of photographed hands do.
-fn around(points: &HandPoints) -> Rect {
-    let least = |axis: usize| points.iter().map(|p| p[axis]).fold(f32::INFINITY, f32::min);
-    let most = |axis: usize| (points.iter().map(|p| p[axis])).fold(f32::NEG_INFINITY, f32::max);
-    Rect {
-        x0: least(0),
-        y0: least(1),
-        x1: most(0),
-        y1: most(1),
     }
 }
 

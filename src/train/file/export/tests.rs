@@ -1,6 +1,7 @@
 use super::*;
 use crate::model::stock::StockNetwork;
-use crate::model::{Metadata, Model};
+use crate::base::joints::JOINT_VALUES;
+use crate::model::{JOINTS_OUTPUT, Metadata, Model};
 use crate::train::file::graph::Shape;
 use crate::train::file::sketch::{self, Weights};
 
@@ -205,11 +206,40 @@ fn a_network_is_written_the_same_every_time_and_reads_as_a_model() {
     assert_eq!(int8.metadata(), &metadata);
     let (mut p, mut q) = ([0.0; 3], [0.0; 3]);
     for crop in crops(32, 4) {
-        float.probabilities(&crop, &mut p).unwrap();
-        int8.probabilities(&crop, &mut q).unwrap();
+        float.read(&crop, &mut p).unwrap();
+        int8.read(&crop, &mut q).unwrap();
         assert!((q.iter().sum::<f32>() - 1.0).abs() < 1e-5);
         for (p, q) in p.iter().zip(q) {
             assert!((p - q).abs() < 0.05, "{p} {q}");
+        }
+    }
+}
+
+#[test]
+fn joints_in_int8_are_within_a_pixel_of_those_in_f32() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut graph = sketch::mobilenet_v2(64, 0.25, 3, 5).unwrap();
+    let pool = graph.nodes().iter().position(|node| node.name == "pool");
+    // As spread as the joints of a hand are in a crop.
+    let mut layer = Weights::seeded(8).dense(JOINT_VALUES, 1280);
+    layer.weight.iter_mut().for_each(|weight| *weight *= 0.3);
+    layer.bias.iter_mut().for_each(|bias| *bias += 0.5);
+    let joints = graph.dense("points", NodeId(pool.unwrap()), layer).unwrap();
+    graph.output(JOINTS_OUTPUT, joints).unwrap();
+    let labels = ["A", "B", "nothing"].map(String::from).to_vec();
+    let metadata = Metadata::new(labels, Preprocessing::new(64, 1.35));
+    let props = metadata.to_props().unwrap();
+    let path = folder.path().join("letters.onnx");
+    let crops = crops(64, 24);
+    let written = write_models(&graph, &crops, &metadata.preprocessing, &props, &path).unwrap();
+    let mut models = [&written.f32, &written.int8].map(|path| Model::load(path).unwrap());
+    for crop in &crops[..6] {
+        let [float, int8] = models.each_mut().map(|model| {
+            let joints = model.read(crop, &mut [0.0; 3]).unwrap();
+            joints.expect("the file gives joints")
+        });
+        for (float, int8) in float.as_flattened().iter().zip(int8.as_flattened()) {
+            assert!((float - int8).abs() < 1.0 / 64.0, "{float} {int8}");
         }
     }
 }

@@ -73,8 +73,8 @@ pub struct Choice {
 pub struct Candidate {
     /// The rule.
     pub rule: RangeRule,
-    /// Root mean square difference of int8 from f32 over all outputs, as a share of the standard
-    /// deviation of the f32 outputs.
+    /// Root mean square difference of int8 from f32, as a share of the standard deviation of the
+    /// f32 output; of several outputs the root of their mean square.
     pub relative_error: f64,
     /// Share of pictures for which the first output's greatest element is the same.
     pub top1_agreement: f64,
@@ -286,29 +286,39 @@ fn shared(graph: &Graph) -> Vec<usize> {
 
 /// Compares two networks' outputs, given for each picture one after the other.
 fn compare(rule: RangeRule, expected: &[Vec<Vec<f32>>], got: &[Vec<Vec<f32>>]) -> Candidate {
-    let (mut count, mut sum, mut squares, mut errors, mut agree) = (0usize, 0.0, 0.0, 0.0, 0usize);
-    for (expected, got) in expected.iter().zip(got) {
-        for (expected, got) in expected.iter().flatten().zip(got.iter().flatten()) {
-            let (expected, got) = (f64::from(*expected), f64::from(*got));
-            count += 1;
-            sum += expected;
-            squares += expected * expected;
-            errors += (got - expected).powi(2);
-        }
-        let top = |outputs: &[Vec<f32>]| {
-            let first = outputs.first()?.iter().enumerate();
-            first.max_by(|a, b| a.1.total_cmp(b.1)).map(|(at, _)| at)
-        };
-        agree += usize::from(top(expected) == top(got));
-    }
-    let count = count.max(1) as f64;
-    let variance = squares / count - (sum / count).powi(2);
+    let outputs = expected.first().map_or(0, Vec::len);
+    let of = |outputs: &[Vec<Vec<f32>>], at: usize| -> Vec<f32> {
+        outputs.iter().flat_map(|all| all[at].clone()).collect()
+    };
+    // Outputs have units of their own, so each counts by itself.
+    let squares = (0..outputs).map(|at| relative_square(&of(expected, at), &of(got, at)));
+    let mean_square = squares.sum::<f64>() / outputs.max(1) as f64;
+    let top = |outputs: &Vec<Vec<f32>>| {
+        let first = outputs.first()?.iter().enumerate();
+        first.max_by(|a, b| a.1.total_cmp(b.1)).map(|(at, _)| at)
+    };
+    let pairs = expected.iter().zip(got);
+    let agree = pairs.filter(|(a, b)| top(a) == top(b)).count();
     Candidate {
         rule,
-        relative_error: (errors / count / variance.max(f64::MIN_POSITIVE)).sqrt(),
+        relative_error: mean_square.sqrt(),
         top1_agreement: agree as f64 / expected.len().max(1) as f64,
         pictures: expected.len(),
     }
+}
+
+/// The mean square difference of two lists of values, as a share of the variance of the first.
+fn relative_square(expected: &[f32], got: &[f32]) -> f64 {
+    let (mut sum, mut squares, mut errors) = (0.0, 0.0, 0.0);
+    for (expected, got) in expected.iter().zip(got) {
+        let (expected, got) = (f64::from(*expected), f64::from(*got));
+        sum += expected;
+        squares += expected * expected;
+        errors += (got - expected).powi(2);
+    }
+    let count = expected.len().max(1) as f64;
+    let variance = squares / count - (sum / count).powi(2);
+    errors / count / variance.max(f64::MIN_POSITIVE)
 }
 
 #[cfg(test)]
