@@ -26,6 +26,7 @@ fn screen(c: &mut Criterion) {
                 x1: 0.5,
                 y1: 0.6,
             }),
+            joints: None,
             movement: Movement::None,
             times: ReadingTimes::default(),
         };
@@ -58,6 +59,7 @@ fn screen(c: &mut Criterion) {
                     }),
                     keys: &[],
                     help: false,
+                    joints: false,
                     chart: false,
                     practice: None,
                     hint: Some("h  keys    q  quit"),

@@ -99,6 +99,7 @@ fn main() -> Result<()> {
             ("q  Esc", "quit"),
         ],
         help: state == State::Keys,
+        joints: false,
         chart: false,
         practice: None,
         hint: Some("h  keys    q  quit"),
@@ -184,6 +185,7 @@ fn reading(state: State, frame: &Frame, hand: Rect) -> Result<Option<Reading>> {
         confidence: top[0].1,
         top: top.map(|(name, part)| (label(name), part)).into(),
         hand: (state != State::Guide).then_some(hand),
+        joints: None,
         movement: Movement::None,
         times: ReadingTimes::default(),
     }))

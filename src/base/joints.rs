@@ -21,6 +21,31 @@ pub const TIPS: [(&str, usize); 5] = [
     ("little", 20),
 ];
 
+/// The joints that are drawn as connected: fingers, and the palm's outline.
+pub const BONES: [(usize, usize); 21] = [
+    (0, 1),
+    (1, 2),
+    (2, 3),
+    (3, 4),
+    (0, 5),
+    (5, 6),
+    (6, 7),
+    (7, 8),
+    (5, 9),
+    (9, 10),
+    (10, 11),
+    (11, 12),
+    (9, 13),
+    (13, 14),
+    (14, 15),
+    (15, 16),
+    (13, 17),
+    (0, 17),
+    (17, 18),
+    (18, 19),
+    (19, 20),
+];
+
 /// The box that hugs a hand's joints.
 pub fn hull(joints: &Joints) -> Rect {
     let least = |axis: usize| joints.iter().map(|p| p[axis]).fold(f32::INFINITY, f32::min);

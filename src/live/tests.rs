@@ -110,6 +110,7 @@ fn reading_of(frame: &Frame) -> Reading {
         confidence: 0.9,
         top: vec![("A".into(), 0.9)],
         hand: None,
+        joints: None,
         movement: Movement::None,
         times: ReadingTimes::default(),
     }

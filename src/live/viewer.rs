@@ -71,6 +71,7 @@ pub struct Viewer {
     mirror: bool,
     help: bool,
     chart: bool,
+    joints: bool,
     show_figures: bool,
     show_stages: bool,
     /// The box that the hand is put into, where there is one.
@@ -119,6 +120,7 @@ impl Viewer {
             mirror: view.mirror,
             help: false,
             chart: false,
+            joints: false,
             show_figures: true,
             show_stages: false,
             guide: None,
@@ -238,6 +240,7 @@ impl Viewer {
                 Action::ToggleHelp => self.help = !self.help,
                 Action::ToggleMirror => self.mirror = !self.mirror,
                 Action::ToggleChart => self.chart = !self.chart,
+                Action::ToggleJoints => self.joints = !self.joints,
                 Action::ToggleFigures => self.show_figures = !self.show_figures,
                 Action::ToggleStages => {
                     self.show_stages = !self.show_stages;
@@ -302,6 +305,7 @@ impl Viewer {
             stages: &self.stages,
             keys: KEYS,
             help: self.help,
+            joints: self.joints,
             chart: self.chart,
             hint: self.screen.is_some().then_some("h help · q quit"),
             message: message.as_deref(),

@@ -149,6 +149,39 @@ impl Canvas<'_> {
         }
     }
 
+    /// Draws an anti-aliased line with round ends, `thick` pixels wide; a dot where both ends are
+    /// one point. Coordinates are those of pixels' corners, and finite.
+    pub(super) fn line(&mut self, from: [f32; 2], to: [f32; 2], thick: f32, ink: Ink) {
+        let reach = thick / 2.0 + 1.0;
+        let (dx, dy) = (to[0] - from[0], to[1] - from[1]);
+        let square = dx * dx + dy * dy;
+        let first = (from[1].min(to[1]) - reach).floor().max(0.0) as i32;
+        let last = (from[1].max(to[1]) + reach).ceil().min(self.height as f32) as i32;
+        for y in first..last {
+            let down = y as f32 + 0.5 - from[1];
+            // Where the line, endless, crosses this row, and how far around that it is seen.
+            let (mut left, mut right) = (from[0].min(to[0]) - reach, from[0].max(to[0]) + reach);
+            if dy.abs() > 1.0 {
+                let crossing = from[0] + dx * down / dy;
+                let around = reach * square.sqrt() / dy.abs();
+                (left, right) = (left.max(crossing - around), right.min(crossing + around));
+            }
+            let left = left.floor().max(0.0) as i32;
+            let span = self.span(y, left, right.ceil() as i32);
+            for (at, pixel) in span.iter_mut().enumerate() {
+                let across = (left + at as i32) as f32 + 0.5 - from[0];
+                let along = match square > 0.0 {
+                    true => ((across * dx + down * dy) / square).clamp(0.0, 1.0),
+                    false => 0.0,
+                };
+                let distance = (across - along * dx).hypot(down - along * dy);
+                let cover = (thick / 2.0 - distance + 0.5).clamp(0.0, 1.0);
+                let opacity = to_256((f32::from(ink.opacity) * cover).round() as u8);
+                *pixel = mix(*pixel, ink.rgb, opacity);
+            }
+        }
+    }
+
     /// Copies a row of RGB bytes with its left end at (`x`, `y`).
     pub(super) fn bytes(&mut self, x: i32, y: i32, rgb: &[u8]) {
         let skip = (-x).max(0) as usize;
@@ -295,6 +328,31 @@ mod tests {
         canvas.fill_rounded(Area::new(3, 2, 9, 9), 0.0, Ink::solid(2));
         canvas.stamp(-1, 2, 2, &[255, 255, 255, 255], Ink::solid(3));
         assert_eq!(pixels, [1, 1, 0, 0, 1, 1, 0, 0, 3, 0, 0, 2]);
+    }
+
+    #[test]
+    fn lines_cover_what_lies_within_half_their_width_and_end_at_the_edges() {
+        let mut pixels = [0; 64];
+        let mut canvas = Canvas {
+            width: 8,
+            height: 8,
+            pixels: &mut pixels,
+        };
+        canvas.line([-9.0, 2.5], [20.0, 2.5], 1.0, Ink::solid(9));
+        canvas.line([4.5, -3.0], [4.5, 30.0], 1.0, Ink::solid(9));
+        for (at, &pixel) in pixels.iter().enumerate() {
+            let on = at / 8 == 2 || at % 8 == 4;
+            assert_eq!(pixel == 9, on, "{at}");
+        }
+        let mut pixels = [0; 64];
+        let mut canvas = Canvas {
+            width: 8,
+            height: 8,
+            pixels: &mut pixels,
+        };
+        canvas.line([0.5, 0.5], [7.5, 7.5], 1.0, Ink::solid(9));
+        assert!((0..8).all(|at| pixels[at * 9] == 9));
+        assert_eq!(pixels[7], 0);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! - `practice`: the letter that is asked for.
 //! - `text`: fonts and the glyph cache.
 //! - `scene`: the picture, the box, and what panels are made of.
+//! - `skeleton`: the hand's joints.
 //! - `panels`: what the panels say; `latency`: the one with times of stages; `strip`: what was
 //!   spelled; `tally`: those of a collector of pictures.
 //!
@@ -19,6 +20,7 @@ mod mistaken;
 mod panels;
 mod practice;
 mod scene;
+mod skeleton;
 mod strip;
 mod tally;
 mod text;
@@ -46,6 +48,8 @@ pub struct Scene<'a> {
     pub frame: &'a Frame,
     /// The newest reading; its box is drawn in place of the guide's.
     pub reading: Option<&'a Reading>,
+    /// Whether the hand's joints are drawn.
+    pub joints: bool,
     /// The guide box, in fractions of the frame.
     pub guide: Option<Rect>,
     /// Whether left and right are swapped, as in a mirror.
@@ -128,6 +132,7 @@ pub struct Overlay {
     text: text::Type,
     chart: chart::Chart,
     asked: practice::Asked,
+    skeleton: skeleton::Skeleton,
     line: String,
 }
 
@@ -141,6 +146,7 @@ impl Overlay {
             text: text::Type::new()?,
             chart: chart::Chart::default(),
             asked: practice::Asked::default(),
+            skeleton: skeleton::Skeleton::default(),
             line: String::new(),
         })
     }
@@ -150,6 +156,7 @@ impl Overlay {
         if scene.chart {
             self.chart.lay(&mut self.text, canvas, scene.mirror);
         }
-        scene::Painter::new(&mut self.text, &mut self.line, canvas, scene).paint(&mut self.asked);
+        scene::Painter::new(&mut self.text, &mut self.line, canvas, scene)
+            .paint(&mut self.asked, &mut self.skeleton);
     }
 }

@@ -7,6 +7,7 @@ use std::fmt::{self, Write};
 use super::Scene;
 use super::canvas::{Area, Canvas, Ink, Placement};
 use super::practice::Asked;
+use super::skeleton::Skeleton;
 use super::text::{Face, Style, Type};
 use crate::base::frame::Rect;
 
@@ -30,7 +31,7 @@ pub(super) const TRACK: Ink = Ink {
     opacity: 48,
 };
 /// Around the box, so that it shows on light pictures.
-const HALO: Ink = Ink {
+pub(super) const HALO: Ink = Ink {
     rgb: 0x00_0000,
     opacity: 110,
 };
@@ -69,7 +70,7 @@ impl<'a, 'c> Painter<'a, 'c> {
         }
     }
 
-    pub fn paint(mut self, asked: &mut Asked) {
+    pub fn paint(mut self, asked: &mut Asked, skeleton: &mut Skeleton) {
         if self.scene.chart {
             if self.scene.help {
                 self.keys();
@@ -78,6 +79,11 @@ impl<'a, 'c> Painter<'a, 'c> {
         }
         let placement = self.canvas.picture(self.scene.frame, self.scene.mirror);
         self.frame_box(placement);
+        if self.scene.joints
+            && let Some(joints) = skeleton.update(self.scene.reading)
+        {
+            self.skeleton(joints, placement);
+        }
         let card = match &self.scene.tally {
             Some(tally) => {
                 let card = self.tally(tally);

@@ -28,6 +28,7 @@ fn reading(top: &[(&str, f32)], letter: Option<&str>, hand: Option<Rect>) -> Rea
             .map(|(name, part)| ((*name).into(), *part))
             .collect(),
         hand,
+        joints: None,
         movement: Movement::None,
         times: ReadingTimes::default(),
     }
@@ -44,6 +45,7 @@ fn plain(frame: &Frame) -> Scene<'_> {
         stages: &[],
         keys: &KEYS,
         help: false,
+        joints: false,
         chart: false,
         practice: None,
         hint: None,

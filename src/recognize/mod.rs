@@ -9,6 +9,7 @@ pub mod observation;
 pub mod practice;
 pub mod speller;
 pub mod steady;
+mod track;
 pub mod words;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::base::frame::{Frame, Rect};
+use crate::base::joints::{Joints, hull};
 use crate::model::{Model, NOTHING};
 use finder::Found;
 use hand::Tracker;
@@ -24,6 +26,7 @@ use letter::{LetterReader, Scores};
 use motion::{Drawing, Motion, Movement, Seen};
 use observation::Observation;
 use steady::{Steady, Steadying};
+use track::fits;
 
 /// A letter less probable than this is not shown, unless told otherwise.
 pub const THRESHOLD: f32 = 0.5;
@@ -48,6 +51,9 @@ pub struct Reading {
     pub top: Vec<(Arc<str>, f32)>,
     /// The hand's box, which hugs the hand; `None` where no hand was found.
     pub hand: Option<Rect>,
+    /// The hand's joints in fractions of the frame, not steadied; `None` where no hand was found,
+    /// the network does not give them, or what it gives fits no hand in the box.
+    pub joints: Option<Joints>,
     /// What the hand's movement says about the letter.
     pub movement: Movement,
     /// What each step took.
@@ -178,6 +184,7 @@ impl Recognizer {
             confidence: 0.0,
             top: Vec::new(),
             hand: None,
+            joints: None,
             movement: Movement::None,
             times: ReadingTimes {
                 find,
@@ -187,12 +194,24 @@ impl Recognizer {
         self.observe_nothing(frame);
         if let Some(found) = found {
             let threshold = self.options.threshold;
-            let hand = found.hand;
-            let scores = (self.reader).read(&frame.pixels, frame.width, frame.height, hand)?;
-            if found.is_hand(scores.best().0) {
+            let (pixels, width, height) = (&frame.pixels, frame.width, frame.height);
+            let scores = self.reader.read(pixels, width, height, found.hand)?;
+            let (label, probability) = scores.best();
+            let joints = scores.joints.map(|joints| (joints, hull(&joints)));
+            let aspect = width as f32 / height.max(1) as f32;
+            let mut hand = found.hand;
+            if let (HandPlace::Found(tracker), Some((_, hull))) = (&mut self.options.place, joints)
+            {
+                let letter = (**label != *NOTHING).then_some(probability);
+                tracker.read(hull, letter, aspect);
+                hand = tracker.hand().unwrap_or(hand);
+            }
+            if found.is_hand(label) {
+                let fit = joints.filter(|(_, hull)| fits(hull, &found.hand, aspect));
+                reading.joints = fit.map(|(joints, _)| joints);
                 reading.hand = Some(hand);
                 reading.letter = scores.letter(threshold).map(Arc::clone);
-                reading.confidence = scores.best().1;
+                reading.confidence = probability;
                 reading.top = scores.top(TOP);
                 let probabilities = scores.iter().map(|(_, probability)| probability);
                 self.observation.set_probabilities(probabilities);

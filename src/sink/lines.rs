@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::base::joints::Joints;
 use crate::recognize::Reading;
 use crate::recognize::practice::Step;
 use crate::recognize::speller::{Change, Typed};
@@ -22,6 +23,8 @@ struct Line<'a> {
     /// The hand's left, top, width and height in fractions of the frame.
     #[serde(rename = "box")]
     hand: Option<[f32; 4]>,
+    /// The hand's joints, x and y of each in fractions of the frame.
+    joints: Option<Joints>,
     /// From the frame's capture until now.
     age_ms: f64,
     /// What the letters spell so far.
@@ -72,6 +75,7 @@ pub fn write(reading: &Reading, text: &str, out: &mut impl Write) -> io::Result<
         hand: reading
             .hand
             .map(|hand| [hand.x0, hand.y0, hand.width(), hand.height()].map(rounded)),
+        joints: (reading.joints).map(|joints| joints.map(|joint| joint.map(rounded))),
         age_ms: tenths((Instant::now() - reading.captured).as_secs_f64() * 1000.0),
         text,
     };
@@ -183,6 +187,7 @@ mod tests {
                 x1: 0.5,
                 y1: 1.0,
             }),
+            joints: None,
             movement: Movement::None,
             times: ReadingTimes::default(),
         }
@@ -208,8 +213,23 @@ mod tests {
             line,
             json!({"seq": 7, "t_ms": 233.3, "letter": "A", "confidence": 0.75,
                    "top": [["A", 0.75], ["S", 0.125]], "box": [0.25, 0.5, 0.25, 0.5],
-                   "age_ms": null, "text": "HA"})
+                   "joints": null, "age_ms": null, "text": "HA"})
         );
+    }
+
+    #[test]
+    fn joints_are_pairs_in_fractions_of_the_frame() {
+        let mut joints = [[0.5, 0.25]; 21];
+        joints[4] = [0.123_456_7, -0.01];
+        let line = written(&Reading {
+            joints: Some(joints),
+            ..reading(Some("A"))
+        });
+        let joints = line["joints"].as_array().unwrap();
+        assert_eq!(joints.len(), 21);
+        assert_eq!(joints[0], json!([0.5, 0.25]));
+        let at = |axis: usize| joints[4][axis].as_f64().unwrap();
+        assert!((at(0) - 0.12346).abs() < 1e-6 && (at(1) + 0.01).abs() < 1e-6);
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub enum Action {
     ToggleStages,
     /// Shows or hides how letters are held.
     ToggleChart,
+    /// Shows or hides the hand's joints.
+    ToggleJoints,
     /// Starts a recording, or ends the one that runs.
     ToggleRecording,
     /// Writes a space after what was spelled.
@@ -128,6 +130,7 @@ impl Action {
                 'h' => Action::ToggleHelp,
                 'm' => Action::ToggleMirror,
                 'a' => Action::ToggleChart,
+                'j' => Action::ToggleJoints,
                 'f' => Action::ToggleFigures,
                 'l' => Action::ToggleStages,
                 'r' => Action::ToggleRecording,
@@ -148,6 +151,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("h", "show or hide this help"),
     ("m", "mirror"),
     ("a", "how each letter is held"),
+    ("j", "the hand's joints"),
     ("f", "figures"),
     ("l", "latency of each stage"),
     #[cfg(feature = "record")]

@@ -206,6 +206,7 @@ impl Booth {
             stages: &[],
             keys: KEYS,
             help: self.help,
+            joints: false,
             chart: false,
             practice: None,
             hint: None,

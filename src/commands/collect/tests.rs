@@ -465,6 +465,7 @@ fn a_session_before_the_screen_ends_with_the_pictures_that_were_kept() {
             confidence: 0.0,
             top: Vec::new(),
             hand: Some(HAND),
+            joints: None,
             movement: Movement::None,
             times: ReadingTimes::default(),
         })

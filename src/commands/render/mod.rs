@@ -166,6 +166,7 @@ impl Drawing {
             stages: &[],
             keys: &[],
             help: false,
+            joints: false,
             chart: false,
             practice: None,
             hint: None,
