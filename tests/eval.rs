@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::Command;
-use common::{BLUE, GREEN, RED, colour_model, paint, signcam};
+use common::{BLUE, GREEN, RED, colour_model, joints_in_the_box, joints_model, paint, signcam};
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::{Value, json};
@@ -50,9 +50,13 @@ impl Data {
     }
 
     fn eval(&self, folder: &str) -> Command {
+        self.eval_with("colours.onnx", folder)
+    }
+
+    fn eval_with(&self, model: &str, folder: &str) -> Command {
         let mut command = signcam();
         command.arg("eval").arg(self.path().join(folder));
-        command.arg("--model").arg(self.path().join("colours.onnx"));
+        command.arg("--model").arg(self.path().join(model));
         command
     }
 
@@ -144,6 +148,90 @@ fn people_get_a_table_with_mean_worst_and_confusions() {
                 .and(contains("50.0 %"))
                 .and(contains("A as B 1")),
         );
+}
+
+#[test]
+fn pictures_are_read_again_with_smaller_hands() {
+    let data = Data::new();
+    let mut command = data.with_boxes("frames", "frames.csv");
+    command.args(["--shrink", "2,4"]);
+    let report = json_of(&mut command);
+    let smaller = report["shrink"].as_object().unwrap();
+    assert_eq!(smaller.keys().collect::<Vec<_>>(), ["2", "4"]);
+    for smaller in smaller.values() {
+        // The box goes along, and what is in it stays as red or green as it was.
+        for figure in ["static24_mean", "signers", "confusions", "false_letters"] {
+            assert_eq!(smaller[figure], report[figure], "{figure}");
+        }
+        assert!(smaller.get("shrink").is_none());
+    }
+    let table = data
+        .with_boxes("frames", "frames.csv")
+        .args(["--shrink", "2"])
+        .assert()
+        .success();
+    let table = String::from_utf8(table.get_output().stdout.clone()).unwrap();
+    let line = table.lines().find(|line| line.starts_with("1/2")).unwrap();
+    assert!(line.contains("50.0 %"), "{line}");
+    for wrong in ["1", "half", "200"] {
+        data.with_boxes("frames", "frames.csv")
+            .args(["--shrink", wrong])
+            .assert()
+            .code(2);
+    }
+}
+
+#[test]
+fn joints_are_judged_where_the_table_has_them_and_the_network_gives_them() {
+    let data = Data::new();
+    joints_model(data.path(), &joints_in_the_box());
+    let columns: Vec<String> = (0..21).map(|at| format!("px{at},py{at}")).collect();
+    let mut table = format!("path,x0,y0,x1,y1,{}\n", columns.join(","));
+    // The box is 26 pixels wide and 24 high around (54.8, 30); the network's hull is the square
+    // around that, and its middle is right but for two joints.
+    let right: Vec<String> = (0..21)
+        .map(|at| match at {
+            0 => "0.685,0.72".to_owned(),
+            4 => "0.5,0.5".to_owned(),
+            12 => "0.685,0.28".to_owned(),
+            20 => "0.87,0.5".to_owned(),
+            8 | 16 => "0.6,0.2".to_owned(),
+            _ => "0.685,0.5".to_owned(),
+        })
+        .collect();
+    for picture in ["ann/A/0.png", "ann/B/0.png"] {
+        table += &format!("frames/{picture},0.52,0.3,0.85,0.7,{}\n", right.join(","));
+    }
+    table += &format!("frames/ann/A/1.png,0.52,0.3,0.85,0.7{}\n", ",".repeat(42));
+    fs::write(data.path().join("points.csv"), &table).unwrap();
+    let mut command = data.eval_with("joints.onnx", "frames");
+    command.arg("--boxes").arg(data.path().join("points.csv"));
+    let output = command.args(["--json", "--shrink", "2"]).assert().success();
+    let report: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    for report in [&report, &report["shrink"]["2"]] {
+        let joints = &report["joints"];
+        assert_eq!(joints["hands"], 2);
+        let within = joints["within_tenth"].as_f64().unwrap();
+        assert!((within - 19.0 / 21.0).abs() < 1e-9, "{joints}");
+        assert_eq!(
+            joints["tips"],
+            json!({"thumb": 1.0, "index": 0.0, "middle": 1.0, "ring": 0.0, "little": 1.0})
+        );
+    }
+    // A network of letters only has no joints to judge.
+    let output = data.with_boxes("frames", "points.csv").arg("--json").assert();
+    let report: Value = serde_json::from_slice(&output.success().get_output().stdout).unwrap();
+    assert!(report.get("joints").is_none());
+
+    fs::write(
+        data.path().join("points.csv"),
+        table.replace("0.6,0.2", "0.6,there"),
+    )
+    .unwrap();
+    data.with_boxes("frames", "points.csv")
+        .assert()
+        .code(1)
+        .stderr(contains("line 2").and(contains("there")));
 }
 
 #[test]

@@ -7,14 +7,19 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use csv::StringRecord;
 
-use super::Hand;
 use super::folder::Labelled;
+use super::joints::Reference;
+use super::{Hand, Place};
 use crate::base::files::open_bounded;
 use crate::base::frame::Rect;
+use crate::base::joints::{JOINTS, Joints};
 
 /// Rows that a table may have, and bytes.
 const MAX_ROWS: usize = 1_000_000;
 const MAX_BYTES: u64 = 256 << 20;
+
+/// Corners and joints farther outside the picture than this, in fractions of it, make no sense.
+const FARTHEST: f32 = 10.0;
 
 /// A table's rows.
 #[derive(Debug)]
@@ -29,6 +34,7 @@ pub(super) struct Boxes {
 struct Row {
     path: PathBuf,
     hand: Hand,
+    joints: Option<Joints>,
     /// Whether its split is the one asked for.
     wanted: bool,
 }
@@ -37,7 +43,22 @@ struct Row {
 struct Columns {
     path: usize,
     corners: [usize; 4],
+    /// Of x and y of each joint, where the table has them all.
+    joints: Option<[[usize; 2]; JOINTS]>,
     split: Option<usize>,
+}
+
+impl Row {
+    fn place(&self) -> Place {
+        let reference = match (self.hand, self.joints) {
+            (Hand::At(hand), Some(joints)) => Some(Reference { hand, joints }),
+            _ => None,
+        };
+        Place {
+            hand: self.hand,
+            reference,
+        }
+    }
 }
 
 impl Boxes {
@@ -61,7 +82,7 @@ impl Boxes {
         &self,
         pictures: Vec<Labelled>,
         folder: &Path,
-    ) -> Result<(Vec<Labelled>, Vec<Hand>)> {
+    ) -> Result<(Vec<Labelled>, Vec<Place>)> {
         let exact: HashMap<PathBuf, usize> = (0..self.rows.len())
             .map(|at| (lexical(&self.base.join(&self.rows[at].path)), at))
             .collect();
@@ -83,10 +104,10 @@ impl Boxes {
                     unwanted += 1;
                     continue;
                 }
-                Some(row) => hands.push(row.hand),
+                Some(row) => hands.push(row.place()),
                 None => {
                     missing += 1;
-                    hands.push(Hand::None);
+                    hands.push(Place::of(Hand::None));
                 }
             }
             kept.push(picture);
@@ -165,6 +186,7 @@ impl Columns {
         Ok(Columns {
             path: column("path")?,
             corners: [column("x0")?, column("y0")?, column("x1")?, column("y1")?],
+            joints: joints(headers),
             split: split.then(|| column("split")).transpose()?,
         })
     }
@@ -176,9 +198,46 @@ impl Columns {
         Ok(Row {
             path: path.into(),
             hand: hand(self.corners.map(field))?,
+            joints: match self.joints {
+                Some(joints) => known(joints.map(|axes| axes.map(field)))?,
+                None => None,
+            },
             wanted: split.is_none_or(|split| self.split.map(field) == Some(split)),
         })
     }
+}
+
+/// Where the columns px0, py0 to px20, py20 stand, where all of them do.
+fn joints(headers: &StringRecord) -> Option<[[usize; 2]; JOINTS]> {
+    let column = |name: String| headers.iter().position(|header| *header == name);
+    let mut columns = [[0; 2]; JOINTS];
+    for (at, axes) in columns.iter_mut().enumerate() {
+        *axes = [column(format!("px{at}"))?, column(format!("py{at}"))?];
+    }
+    Some(columns)
+}
+
+/// A row's joints; none where a field is empty.
+fn known(fields: [[&str; 2]; JOINTS]) -> Result<Option<Joints>> {
+    if fields.as_flattened().iter().any(|field| field.is_empty()) {
+        return Ok(None);
+    }
+    let mut joints = [[0.0; 2]; JOINTS];
+    let values = joints.as_flattened_mut().iter_mut();
+    for (value, field) in values.zip(fields.as_flattened()) {
+        *value = number(field)?;
+        ensure!(
+            value.abs() <= FARTHEST,
+            "a joint at {field} is far outside the picture"
+        );
+    }
+    Ok(Some(joints))
+}
+
+fn number(field: &str) -> Result<f32> {
+    field
+        .parse()
+        .with_context(|| format!("{field:?} is no number"))
 }
 
 fn hand(corners: [&str; 4]) -> Result<Hand> {
@@ -187,12 +246,10 @@ fn hand(corners: [&str; 4]) -> Result<Hand> {
     }
     let mut numbers = [0.0; 4];
     for (number, corner) in numbers.iter_mut().zip(corners) {
-        *number = corner
-            .parse()
-            .with_context(|| format!("{corner:?} is no number"))?;
+        *number = self::number(corner)?;
     }
     let [x0, y0, x1, y1] = numbers;
-    if !(numbers.iter().all(|n: &f32| n.abs() <= 10.0) && x0 < x1 && y0 < y1) {
+    if !(numbers.iter().all(|n: &f32| n.abs() <= FARTHEST) && x0 < x1 && y0 < y1) {
         bail!("{numbers:?} is no box in fractions of a picture: left, top, right, bottom");
     }
     Ok(Hand::At(Rect { x0, y0, x1, y1 }))

@@ -8,7 +8,9 @@ mod boxes;
 mod calibration;
 mod clips;
 mod folder;
+mod joints;
 mod report;
+mod shrink;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +30,9 @@ use crate::recognize::letter::LetterReader;
 use boxes::Boxes;
 use clips::eval_clips;
 use folder::{Labelled, labelled_pictures};
+use joints::{Distances, JointFigures, Reference};
 use report::{Failure, Outcome, Report};
+use shrink::Shrunk;
 
 /// The label of pictures of a hand that signs no letter; counted as [`NOTHING`].
 const OTHER: &str = "other";
@@ -58,6 +62,16 @@ pub struct EvalArgs {
     /// Take each picture for a crop that its hand fills
     #[arg(long, conflicts_with = "boxes")]
     pub whole: bool,
+    /// Read the pictures again with the hand at these fractions of its size, 2 for a half, on a
+    /// backdrop
+    #[arg(
+        long,
+        value_name = "2,3,4",
+        value_delimiter = ',',
+        conflicts_with_all = ["whole", "clips"],
+        value_parser = clap::value_parser!(u8).range(2..=16)
+    )]
+    pub shrink: Vec<u8>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -88,6 +102,45 @@ enum Hand {
     None,
 }
 
+/// What is known of a picture's hand.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Place {
+    hand: Hand,
+    /// What its joints are judged by.
+    reference: Option<Reference>,
+}
+
+impl Place {
+    fn of(hand: Hand) -> Self {
+        Place {
+            hand,
+            reference: None,
+        }
+    }
+
+    /// The place in a picture that was made smaller.
+    fn shrunk(self, shrunk: &Shrunk) -> Self {
+        Place {
+            hand: match self.hand {
+                Hand::At(hand) => Hand::At(shrunk.rect(hand)),
+                other => other,
+            },
+            reference: self.reference.map(|Reference { hand, joints }| Reference {
+                hand: shrunk.rect(hand),
+                joints: joints.map(|joint| shrunk.point(joint)),
+            }),
+        }
+    }
+}
+
+/// What was made of one picture.
+#[derive(Debug)]
+struct Seen {
+    outcome: Outcome,
+    /// How far its joints are off, where they are known and the network gives them.
+    joints: Option<Distances>,
+}
+
 /// Reads the pictures and returns what is to be printed. Pictures that cannot be read are named on
 /// stderr, counted and left out.
 ///
@@ -114,23 +167,25 @@ pub fn eval(args: &EvalArgs) -> Result<Answer> {
     } else {
         Hand::Unknown
     };
-    let mut hands = vec![unless_told; pictures.len()];
+    let mut places = vec![Place::of(unless_told); pictures.len()];
     if let Some(table) = &args.boxes {
         let boxes = Boxes::read(table, args.split.as_deref())?;
-        (pictures, hands) = boxes.place(pictures, folder)?;
+        (pictures, places) = boxes.place(pictures, folder)?;
         if args.find {
-            hands.fill(Hand::Unknown);
+            (places.iter_mut()).for_each(|place| place.hand = Hand::Unknown);
         }
     }
     let all = pictures.len();
+    let sizes: Vec<u8> = [1].into_iter().chain(args.shrink.iter().copied()).collect();
+    let results = read_all(&model, &Finder::embedded()?, &pictures, &places, &sizes)?;
     let mut failed = Vec::new();
-    let (mut read, mut outcomes) = (Vec::new(), Vec::new());
-    let results = read_all(&model, &Finder::embedded()?, &pictures, &hands)?;
-    for (picture, outcome) in pictures.into_iter().zip(results) {
-        match outcome {
-            Ok(outcome) => {
+    let mut read = Vec::new();
+    let mut by_size: Vec<Vec<Seen>> = sizes.iter().map(|_| Vec::new()).collect();
+    for (picture, result) in pictures.into_iter().zip(results) {
+        match result {
+            Ok(seen) => {
                 read.push(picture);
-                outcomes.push(outcome);
+                (by_size.iter_mut().zip(seen)).for_each(|(size, seen)| size.push(seen));
             }
             Err(error) => {
                 tracing::error!("{error:#}");
@@ -143,8 +198,10 @@ pub fn eval(args: &EvalArgs) -> Result<Answer> {
     }
     ensure!(!read.is_empty(), "none of the {all} pictures can be read");
     let failures = failed.len();
-    let mut report = Report::new(&read, &outcomes);
+    let mut reports = by_size.into_iter().map(|seen| report(&read, seen));
+    let mut report = reports.next().context("no picture was read")?;
     report.failed = failed;
+    report.shrink = args.shrink.iter().copied().zip(reports).collect();
     Ok(Answer {
         text: if args.json {
             serde_json::to_string_pretty(&report)? + "\n"
@@ -156,30 +213,43 @@ pub fn eval(args: &EvalArgs) -> Result<Answer> {
     })
 }
 
-/// Reads every picture, on all cores; an error in place of those whose file cannot be read.
+/// The report of pictures of one size.
+fn report(pictures: &[Labelled], seen: Vec<Seen>) -> Report {
+    let joints: Vec<Distances> = seen.iter().filter_map(|seen| seen.joints).collect();
+    let outcomes: Vec<Outcome> = seen.into_iter().map(|seen| seen.outcome).collect();
+    let mut report = Report::new(pictures, &outcomes);
+    report.joints = JointFigures::of(&joints);
+    report
+}
+
+/// Reads every picture at one of each of `sizes` of its size, on all cores; an error in place of
+/// those whose file cannot be read.
 fn read_all(
     model: &Model,
     finder: &Finder,
     pictures: &[Labelled],
-    hands: &[Hand],
-) -> Result<Vec<Result<Outcome>>> {
+    places: &[Place],
+    sizes: &[u8],
+) -> Result<Vec<Result<Vec<Seen>>>> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let work = || {
-        let mut reader = LetterReader::new(model.clone());
-        let mut finder = finder.clone();
+        let mut eyes = Eyes {
+            reader: LetterReader::new(model.clone()),
+            finder: finder.clone(),
+        };
         let mut done = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some((picture, &hand)) = pictures.get(at).zip(hands.get(at)) else {
+            let Some((labelled, place)) = pictures.get(at).zip(places.get(at)) else {
                 return done;
             };
-            let outcome = match Picture::decode(&picture.path) {
-                Ok(pixels) => read(&mut reader, &mut finder, picture, pixels, hand).map(Ok),
+            let seen = match Picture::decode(&labelled.path) {
+                Ok(picture) => eyes.read_at_sizes(labelled, &picture, place, sizes).map(Ok),
                 Err(error) => Ok(Err(error)),
             };
-            let failed = outcome.is_err();
-            done.push((at, outcome));
+            let failed = seen.is_err();
+            done.push((at, seen));
             if failed {
                 // The others stop too: there is nothing to report on.
                 next.store(pictures.len(), Ordering::Relaxed);
@@ -187,55 +257,86 @@ fn read_all(
             }
         }
     };
-    let mut outcomes = thread::scope(|scope| {
+    let mut all = thread::scope(|scope| {
         let threads: Vec<_> = (0..cores.min(pictures.len()))
             .map(|_| scope.spawn(work))
             .collect();
-        let mut outcomes = Vec::new();
+        let mut all = Vec::new();
         for thread in threads {
             let part = thread.join();
-            outcomes.extend(part.map_err(|_| anyhow!("a thread that reads pictures gave up"))?);
+            all.extend(part.map_err(|_| anyhow!("a thread that reads pictures gave up"))?);
         }
-        anyhow::Ok(outcomes)
+        anyhow::Ok(all)
     })?;
-    outcomes.sort_by_key(|&(at, _)| at);
-    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    all.sort_by_key(|&(at, _)| at);
+    all.into_iter().map(|(_, seen)| seen).collect()
 }
 
-fn read(
-    reader: &mut LetterReader,
-    finder: &mut Finder,
-    labelled: &Labelled,
-    picture: Picture,
-    hand: Hand,
-) -> Result<Outcome> {
-    let path = &labelled.path;
-    let Picture {
-        width,
-        height,
-        pixels,
-    } = picture;
-    let found = match hand {
-        Hand::None => None,
-        Hand::At(hand) => Some(Found::certain(hand)),
-        Hand::Whole => Some(Found::certain(reader.whole(width, height))),
-        Hand::Unknown => finder.hand(&pixels, width, height)?,
-    };
-    let Some(found) = found else {
-        return Ok(Outcome::NoHand);
-    };
-    let scores = reader
-        .read(&pixels, width, height, found.hand)
-        .with_context(|| format!("cannot read a letter from {}", path.display()))?;
-    let (label, confidence) = scores.best();
-    if !found.is_hand(label) {
-        return Ok(Outcome::NoHand);
+/// The networks, and their buffers.
+struct Eyes {
+    reader: LetterReader,
+    finder: Finder,
+}
+
+impl Eyes {
+    fn read_at_sizes(
+        &mut self,
+        labelled: &Labelled,
+        picture: &Picture,
+        place: &Place,
+        sizes: &[u8],
+    ) -> Result<Vec<Seen>> {
+        let path = &labelled.path;
+        let read = |&size: &u8| match size {
+            1 => self.read(picture, place),
+            size => {
+                // The same place every time and in every choice of pictures.
+                let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+                let names = [labelled.signer.as_bytes(), labelled.label.as_bytes(), name];
+                let seed = names.iter().copied().flatten().fold(u64::from(size), |seed, &byte| {
+                    seed.wrapping_mul(31).wrapping_add(byte.into())
+                });
+                let shrunk = Shrunk::of(picture, size.into(), seed)?;
+                self.read(&shrunk.picture, &place.shrunk(&shrunk))
+            }
+        };
+        (sizes.iter().map(read).collect::<Result<_>>())
+            .with_context(|| format!("cannot read a letter from {}", path.display()))
     }
-    Ok(Outcome::Read {
-        label: label.to_string(),
-        confidence,
-        shown: scores.letter(THRESHOLD).is_some(),
-    })
+
+    fn read(&mut self, picture: &Picture, place: &Place) -> Result<Seen> {
+        let (width, height) = (picture.width, picture.height);
+        let found = match place.hand {
+            Hand::None => None,
+            Hand::At(hand) => Some(Found::certain(hand)),
+            Hand::Whole => Some(Found::certain(self.reader.whole(width, height))),
+            Hand::Unknown => self.finder.hand(&picture.pixels, width, height)?,
+        };
+        let reference = place.reference.filter(|_| self.reader.model().has_joints());
+        let scores = match found {
+            Some(found) => {
+                let pixels = &picture.pixels;
+                let scores = self.reader.read(pixels, width, height, found.hand)?;
+                found.is_hand(scores.best().0).then_some(scores)
+            }
+            None => None,
+        };
+        let read = scores.and_then(|scores| scores.joints);
+        Ok(Seen {
+            outcome: match scores {
+                None => Outcome::NoHand,
+                Some(scores) => {
+                    let (label, confidence) = scores.best();
+                    Outcome::Read {
+                        label: label.to_string(),
+                        confidence,
+                        shown: scores.letter(THRESHOLD).is_some(),
+                    }
+                }
+            },
+            joints: reference.map(|known| known.distances(read.as_ref(), width, height)),
+        })
+    }
 }
 
 /// Whether a label stands for no letter.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::calibration::Calibration;
 use super::folder::Labelled;
 use super::is_no_letter;
+use super::joints::JointFigures;
 use crate::model::NOTHING;
 
 /// Letters that are movements: a picture of their hand's shape alone says little.
@@ -66,6 +67,12 @@ pub(super) struct Report {
     /// Pictures that count nowhere, because they could not be read; left out where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) failed: Vec<Failure>,
+    /// Where the joints are known and the network gives them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) joints: Option<JointFigures>,
+    /// The same with the hand at a fraction of its size, by what it was divided by.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) shrink: BTreeMap<u8, Report>,
     /// For people only: what tools read stays as it is.
     #[serde(skip)]
     calibration: Calibration,
@@ -193,6 +200,8 @@ impl Report {
             signers,
             confusions: confusions(&readings),
             failed: Vec::new(),
+            joints: None,
+            shrink: BTreeMap::new(),
             calibration,
             letters,
             doubts: doubts(&readings),
@@ -236,6 +245,10 @@ impl Report {
             "\nshown as a letter though none was signed: {}",
             percent(self.false_letters)
         );
+        if let Some(joints) = &self.joints {
+            let _ = writeln!(text, "{joints}");
+        }
+        text += &self.smaller();
         if let Some(error) = self.calibration.expected_error() {
             let _ = writeln!(
                 text,
@@ -269,6 +282,32 @@ impl Report {
             let _ = writeln!(
                 text,
                 "pictures that cannot be read and count nowhere: {count}"
+            );
+        }
+        text
+    }
+
+    /// A line for each fraction of the hand's size, the whole size first; empty where there are none.
+    fn smaller(&self) -> String {
+        let mut text = String::new();
+        if self.shrink.is_empty() {
+            return text;
+        }
+        text += "\nhand's size  static 24    worst   all 26  no hand  shown as a letter\n";
+        for (size, report) in [(1, self)].into_iter().chain(self.shrink.iter().map(|(&s, r)| (s, r)))
+        {
+            let name = match size {
+                1 => "whole".to_owned(),
+                size => format!("1/{size}"),
+            };
+            let no_hand: usize = report.signers.values().map(|signer| signer.no_hand).sum();
+            let _ = writeln!(
+                text,
+                "{name:<11}  {:>9}  {:>7}  {:>7}  {no_hand:>7}  {:>17}",
+                percent(report.static24_mean),
+                percent(report.static24_worst),
+                percent(report.all26_mean),
+                percent(report.false_letters)
             );
         }
         text
