@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::base::frame::Rect;
+use crate::base::joints::Joints;
 use crate::base::picture::Picture;
 use crate::commands::Answer;
 use crate::model::Model;
@@ -48,6 +49,8 @@ struct Prediction<'a> {
     /// Null where no hand was found.
     #[serde(rename = "box")]
     hand: Option<[f32; 4]>,
+    /// The hand's joints, x and y of each in fractions of the picture; null where none are known.
+    joints: Option<Joints>,
     /// Every label, best first; none where no hand was found.
     probabilities: Vec<(String, f32)>,
 }
@@ -106,6 +109,7 @@ fn read<'a>(
         letter: None,
         confidence: 0.0,
         hand: None,
+        joints: None,
         probabilities: Vec::new(),
     };
     let Some(found) = found else {
@@ -124,6 +128,7 @@ fn read<'a>(
         letter: scores.letter(THRESHOLD).map(|letter| letter.to_string()),
         confidence: scores.best().1,
         hand: Some([hand.x0, hand.y0, hand.width(), hand.height()]),
+        joints: scores.joints,
         probabilities: top
             .into_iter()
             .map(|(label, probability)| (label.to_string(), probability))
