@@ -364,6 +364,7 @@ fn training_and_evaluation_read_what_was_collected() {
         split: Some("dev".into()),
         find: false,
         whole: false,
+        shrink: Vec::new(),
         json: true,
         model: None,
     });

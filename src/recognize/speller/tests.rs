@@ -49,6 +49,7 @@ impl Signer {
             confidence: 0.9,
             top: (hand.iter()).map(|_| (label.into(), 0.9)).collect(),
             hand,
+            joints: None,
             movement,
             times: ReadingTimes::default(),
         };
