@@ -219,7 +219,10 @@ fn joints_are_judged_where_the_table_has_them_and_the_network_gives_them() {
         );
     }
     // A network of letters only has no joints to judge.
-    let output = data.with_boxes("frames", "points.csv").arg("--json").assert();
+    let output = data
+        .with_boxes("frames", "points.csv")
+        .arg("--json")
+        .assert();
     let report: Value = serde_json::from_slice(&output.success().get_output().stdout).unwrap();
     assert!(report.get("joints").is_none());
 

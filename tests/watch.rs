@@ -87,12 +87,22 @@ fn joints_stand_in_every_reading_of_a_followed_hand_and_keep_its_box_around_it()
     let model = joints_model(folder.path(), &joints_in_the_box());
     let lines = |model: &Path| {
         let mut command = signcam();
-        command.args(["--source", "demo", "--text", "LO", "--headless", "--pace", "max"]);
+        command.args([
+            "--source",
+            "demo",
+            "--text",
+            "LO",
+            "--headless",
+            "--pace",
+            "max",
+        ]);
         let assert = command.arg("--model").arg(model).assert().success();
         let lines = readings(&assert.get_output().stdout);
         lines.into_iter().filter(|line| !line["seq"].is_null())
     };
-    let with_hand: Vec<Value> = lines(&model).filter(|line| !line["box"].is_null()).collect();
+    let with_hand: Vec<Value> = lines(&model)
+        .filter(|line| !line["box"].is_null())
+        .collect();
     assert!(with_hand.len() > 30, "{}", with_hand.len());
     for line in &with_hand {
         let number = |value: &Value| value.as_f64().unwrap();
@@ -102,7 +112,10 @@ fn joints_stand_in_every_reading_of_a_followed_hand_and_keep_its_box_around_it()
         // The wrist is in the middle of the crop's square, at the lower edge of what it was made of.
         let wrist = [number(&joints[0][0]), number(&joints[0][1])];
         let across = wrist[0] - (hand[0] + hand[2] / 2.0);
-        assert!(across.abs() < 0.15 && wrist[1] > hand[1] + hand[3] / 2.0, "{line}");
+        assert!(
+            across.abs() < 0.15 && wrist[1] > hand[1] + hand[3] / 2.0,
+            "{line}"
+        );
     }
     let letters_only = colour_model(folder.path());
     assert!(lines(&letters_only).all(|line| line["joints"].is_null()));

@@ -9,8 +9,8 @@
 
 pub mod files;
 pub mod frame;
-pub(crate) mod jpeg;
 pub mod joints;
+pub(crate) mod jpeg;
 pub mod machine;
 #[cfg(feature = "record")]
 pub mod mp4;

@@ -68,16 +68,10 @@ fn assert_says(message: &str, parts: &[&str]) {
 fn a_grey_crop_gives_the_biases_probabilities() {
     let mut model = Model::from_bytes("test.onnx", &valid().encode_to_vec()).unwrap();
     let mut out = [0.0; 3];
-    model
-        .read(&[114; SIZE * SIZE * 3], &mut out)
-        .unwrap();
+    model.read(&[114; SIZE * SIZE * 3], &mut out).unwrap();
     assert!((out.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{out:?}");
     assert!(model.read(&[114; 5], &mut out).is_err());
-    assert!(
-        model
-            .read(&[114; SIZE * SIZE * 3], &mut out[..2])
-            .is_err()
-    );
+    assert!(model.read(&[114; SIZE * SIZE * 3], &mut out[..2]).is_err());
 }
 
 #[test]

@@ -97,13 +97,9 @@ impl Painter<'_, '_> {
         let at = |[x, y]: [f32; 2]| {
             let x = if self.scene.mirror { 1.0 - x } else { x };
             // Far outside is as good as outside; the bound keeps lines short.
-            let along = |from: i32, size: i32, part: f32| {
-                from as f32 + size as f32 * part.clamp(-1.0, 2.0)
-            };
-            [
-                along(area.x, area.width, x),
-                along(area.y, area.height, y),
-            ]
+            let along =
+                |from: i32, size: i32, part: f32| from as f32 + size as f32 * part.clamp(-1.0, 2.0);
+            [along(area.x, area.width, x), along(area.y, area.height, y)]
         };
         let points = joints.map(at);
         let thick = (1.6 * self.scale).max(1.2);

@@ -115,7 +115,8 @@ impl Track {
 
     /// The followed hand with the score it was last found with.
     pub fn found(&self) -> Option<Found> {
-        self.followed.map(|Followed { hand, score, .. }| Found { hand, score })
+        self.followed
+            .map(|Followed { hand, score, .. }| Found { hand, score })
     }
 
     /// Where the hand was seen in this frame, its box not steadied.
@@ -216,7 +217,12 @@ impl Track {
 /// its height.
 pub(super) fn fits(hull: &Rect, hand: &Rect, aspect: f32) -> bool {
     let side = |rect: &Rect| (rect.width() * aspect).max(rect.height());
-    let centre = |rect: &Rect| [(rect.x0 + rect.x1) / 2.0 * aspect, (rect.y0 + rect.y1) / 2.0];
+    let centre = |rect: &Rect| {
+        [
+            (rect.x0 + rect.x1) / 2.0 * aspect,
+            (rect.y0 + rect.y1) / 2.0,
+        ]
+    };
     let ([x, y], [hand_x, hand_y]) = (centre(hull), centre(hand));
     let whole = side(hand);
     SIZES.contains(&(side(hull) / whole)) && (x - hand_x).hypot(y - hand_y) <= SHIFT * whole
@@ -280,8 +286,7 @@ mod tests {
             self.frames += 1;
             if self.track.must_look() {
                 self.looks += 1;
-                self.track
-                    .look(found(at.unwrap_or_default()), at.is_none());
+                self.track.look(found(at.unwrap_or_default()), at.is_none());
             }
         }
 
@@ -295,7 +300,11 @@ mod tests {
         let mut following = Following::default();
         following.without_joints(Some(0.3));
         following.without_joints(Some(0.32));
-        assert!((0.305..0.315).contains(&following.x0()), "{}", following.x0());
+        assert!(
+            (0.305..0.315).contains(&following.x0()),
+            "{}",
+            following.x0()
+        );
         for _ in 0..10 {
             following.without_joints(Some(0.32));
         }
@@ -348,7 +357,14 @@ mod tests {
             (Some(0.3), hand(0.3)),
             // Joints that fit no hand in the box: another place, another size.
             (Some(0.9), hand(0.6)),
-            (Some(0.9), Rect { x1: 0.33, y1: 0.35, ..hand(0.3) }),
+            (
+                Some(0.9),
+                Rect {
+                    x1: 0.33,
+                    y1: 0.35,
+                    ..hand(0.3)
+                },
+            ),
         ] {
             let mut following = Following::default();
             following.frame(Some(0.3), Some(0.9), |hand| hand);

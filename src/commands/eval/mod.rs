@@ -293,9 +293,13 @@ impl Eyes {
                 // The same place every time and in every choice of pictures.
                 let name = path.file_name().unwrap_or_default().as_encoded_bytes();
                 let names = [labelled.signer.as_bytes(), labelled.label.as_bytes(), name];
-                let seed = names.iter().copied().flatten().fold(u64::from(size), |seed, &byte| {
-                    seed.wrapping_mul(31).wrapping_add(byte.into())
-                });
+                let seed = names
+                    .iter()
+                    .copied()
+                    .flatten()
+                    .fold(u64::from(size), |seed, &byte| {
+                        seed.wrapping_mul(31).wrapping_add(byte.into())
+                    });
                 let shrunk = Shrunk::of(picture, size.into(), seed)?;
                 self.read(&shrunk.picture, &place.shrunk(&shrunk))
             }

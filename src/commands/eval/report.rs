@@ -294,7 +294,9 @@ impl Report {
             return text;
         }
         text += "\nhand's size  static 24    worst   all 26  no hand  shown as a letter\n";
-        for (size, report) in [(1, self)].into_iter().chain(self.shrink.iter().map(|(&s, r)| (s, r)))
+        for (size, report) in [(1, self)]
+            .into_iter()
+            .chain(self.shrink.iter().map(|(&s, r)| (s, r)))
         {
             let name = match size {
                 1 => "whole".to_owned(),

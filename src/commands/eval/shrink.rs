@@ -77,8 +77,7 @@ fn scaled(picture: &Picture, width: usize, height: usize) -> Result<Vec<u8>> {
         let mut pixels = vec![0; width * height * 3];
         let from = (picture.width as u32, picture.height as u32);
         let source = TypedImageRef::<U8x3>::from_buffer(from.0, from.1, &picture.pixels)?;
-        let mut target =
-            TypedImage::<U8x3>::from_buffer(width as u32, height as u32, &mut pixels)?;
+        let mut target = TypedImage::<U8x3>::from_buffer(width as u32, height as u32, &mut pixels)?;
         let lanczos = ResizeAlg::Convolution(FilterType::Lanczos3);
         let options = ResizeOptions::new().resize_alg(lanczos).use_alpha(false);
         Resizer::new().resize_typed(&source, &mut target, &options)?;

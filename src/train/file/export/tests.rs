@@ -1,6 +1,6 @@
 use super::*;
-use crate::model::stock::StockNetwork;
 use crate::base::joints::JOINT_VALUES;
+use crate::model::stock::StockNetwork;
 use crate::model::{JOINTS_OUTPUT, Metadata, Model};
 use crate::train::file::graph::Shape;
 use crate::train::file::sketch::{self, Weights};
