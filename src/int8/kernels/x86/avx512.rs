@@ -2,9 +2,10 @@
 
 use std::arch::x86_64::*;
 
-use super::depthwise::{self, Depthwise, Lines};
+use super::depthwise::{self, Depthwise, Lines, for_columns};
 use super::tiled::{self, Conv};
-use super::{Bounds, Group, Pixels, Store, Tile, ymm};
+use super::ymm::{packed_block as packed_half, scaled as scaled_half};
+use super::{Bounds, Group, Pixels, Store, Tile};
 use crate::int8::kernels::{AddQuant, DepthwiseShape, portable};
 
 /// Channels in a vector of sums.
@@ -184,133 +185,85 @@ unsafe fn tile<const MR: usize, const NR: usize, const PLAIN: bool>(
     }
 }
 
-/// `ROWS` output rows of up to 64 channels from four input lines.
-///
-/// # Safety
-///
-/// The processor has the features. For each line and each input column, the bytes under the mask are readable, as
-/// they are at `pad`; for each of `ROWS` rows and each output column, they are writable at `target`. Weights, biases
-/// and scales are those of 64 channels.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn lines<const ROWS: usize, const PLAIN: bool>(shape: &DepthwiseShape, job: &Lines) {
-    // SAFETY: columns are checked against the input's width, `x` against the output's; the rest is the caller's word.
-    unsafe {
-        let mask = u64::MAX >> (64 - job.channels);
-        // A column of four input bytes for each of 64 channels, as four vectors in the order of the packs.
-        let column = |x: usize, j: usize| -> [__m512i; 4] {
-            let bytes: [__m512i; 4] = match shape.column(x, j) {
-                Some(c) => std::array::from_fn(|i| {
-                    let line = job.lines[i];
-                    _mm512_maskz_loadu_epi8(mask, line.start.add(c * line.step).cast())
-                }),
-                None => [_mm512_maskz_loadu_epi8(mask, job.pad.cast()); 4],
-            };
-            let (a, b) = (
-                _mm512_unpacklo_epi8(bytes[0], bytes[1]),
-                _mm512_unpackhi_epi8(bytes[0], bytes[1]),
-            );
-            let (c, d) = (
-                _mm512_unpacklo_epi8(bytes[2], bytes[3]),
-                _mm512_unpackhi_epi8(bytes[2], bytes[3]),
-            );
-            [
-                _mm512_unpacklo_epi16(a, c),
-                _mm512_unpackhi_epi16(a, c),
-                _mm512_unpacklo_epi16(b, d),
-                _mm512_unpackhi_epi16(b, d),
-            ]
-        };
-        let mut columns = [column(0, 0), column(0, 1), column(0, 2)];
-        for x in 0..shape.output[1] {
-            if x > 0 {
-                columns = match shape.stride[1] {
-                    1 => [columns[1], columns[2], column(x, 2)],
-                    2 => [columns[2], column(x, 1), column(x, 2)],
-                    _ => [column(x, 0), column(x, 1), column(x, 2)],
+/// Defines a depthwise kernel: `ROWS` output rows of up to a block of channels from four input lines.
+macro_rules! lines {
+    (
+        $name:ident of $family:ident: $vector:ident under $mask:ident,
+        load $load_masked:ident, $load:ident, $load_scale:ident,
+        interleave $low_bytes:ident, $high_bytes:ident, $low_pairs:ident, $high_pairs:ident,
+        multiply $dot:ident, $scaled:ident,
+        store $packed:ident, $store_masked:ident
+    ) => {
+        /// # Safety
+        ///
+        /// The processor has the features. For each line and each input column, the bytes under the mask are readable,
+        /// as they are at `pad`; for each of `ROWS` rows and each output column, they are writable at `target`.
+        /// Weights, biases and scales are those of a block of channels.
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+        unsafe fn $name<const ROWS: usize, const PLAIN: bool>(shape: &DepthwiseShape, job: &Lines) {
+            const BYTES: usize = size_of::<$vector>();
+            const LANES: usize = $family.lanes;
+            // SAFETY: columns are checked against the input's width, `x` against the output's; the rest is the
+            // caller's word.
+            unsafe {
+                let mask = $mask::MAX >> (BYTES - job.channels);
+                // A column of four input bytes for each channel, as four vectors in the order of the packs.
+                let column = |x: usize, j: usize| -> [$vector; 4] {
+                    let bytes: [$vector; 4] = match shape.column(x, j) {
+                        Some(c) => std::array::from_fn(|i| {
+                            let line = job.lines[i];
+                            $load_masked(mask, line.start.add(c * line.step).cast())
+                        }),
+                        None => [$load_masked(mask, job.pad.cast()); 4],
+                    };
+                    let (a, b) = (
+                        $low_bytes(bytes[0], bytes[1]),
+                        $high_bytes(bytes[0], bytes[1]),
+                    );
+                    let (c, d) = (
+                        $low_bytes(bytes[2], bytes[3]),
+                        $high_bytes(bytes[2], bytes[3]),
+                    );
+                    [
+                        $low_pairs(a, c),
+                        $high_pairs(a, c),
+                        $low_pairs(b, d),
+                        $high_pairs(b, d),
+                    ]
                 };
-            }
-            for row in 0..ROWS {
-                let q = std::array::from_fn(|v| {
-                    let mut sums = _mm512_loadu_si512(job.bias.add(v * LANES).cast());
-                    for (j, column) in columns.iter().enumerate() {
-                        let weights = job.weights.add(row * DEPTHWISE.phase() + (j * 4 + v) * 64);
-                        sums = _mm512_dpbusd_epi32(
-                            sums,
-                            column[v],
-                            _mm512_loadu_si512(weights.cast()),
-                        );
+                for_columns!(shape, column, |x, columns| {
+                    for row in 0..ROWS {
+                        let q: [$vector; 4] = std::array::from_fn(|v| {
+                            let mut sums = $load(job.bias.add(v * LANES).cast());
+                            for (j, column) in columns.iter().enumerate() {
+                                let at = row * $family.phase() + (j * 4 + v) * BYTES;
+                                sums = $dot(sums, column[v], $load(job.weights.add(at).cast()));
+                            }
+                            $scaled(sums, $load_scale(job.scale.add(v * LANES)))
+                        });
+                        let target = job.target.add(row * job.target_row + x * job.target_step);
+                        $store_masked(target.cast(), mask, $packed::<PLAIN>(q, job.bounds));
                     }
-                    scaled(sums, _mm512_loadu_ps(job.scale.add(v * LANES)))
                 });
-                let target = job.target.add(row * job.target_row + x * job.target_step);
-                _mm512_mask_storeu_epi8(target.cast(), mask, packed::<PLAIN>(q, job.bounds));
             }
         }
-    }
+    };
 }
 
-/// `ROWS` output rows of up to 32 channels from four input lines: [`lines`] on 256-bit registers.
-///
-/// # Safety
-///
-/// That of [`lines`], for 32 channels.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn lines_half<const ROWS: usize, const PLAIN: bool>(shape: &DepthwiseShape, job: &Lines) {
-    const LANES: usize = DEPTHWISE_HALF.lanes;
-    // SAFETY: columns are checked against the input's width, `x` against the output's; the rest is the caller's word.
-    unsafe {
-        let mask = u32::MAX >> (32 - job.channels);
-        // A column of four input bytes for each of 32 channels, as four vectors in the order of the packs.
-        let column = |x: usize, j: usize| -> [__m256i; 4] {
-            let bytes: [__m256i; 4] = match shape.column(x, j) {
-                Some(c) => std::array::from_fn(|i| {
-                    let line = job.lines[i];
-                    _mm256_maskz_loadu_epi8(mask, line.start.add(c * line.step).cast())
-                }),
-                None => [_mm256_maskz_loadu_epi8(mask, job.pad.cast()); 4],
-            };
-            let (a, b) = (
-                _mm256_unpacklo_epi8(bytes[0], bytes[1]),
-                _mm256_unpackhi_epi8(bytes[0], bytes[1]),
-            );
-            let (c, d) = (
-                _mm256_unpacklo_epi8(bytes[2], bytes[3]),
-                _mm256_unpackhi_epi8(bytes[2], bytes[3]),
-            );
-            [
-                _mm256_unpacklo_epi16(a, c),
-                _mm256_unpackhi_epi16(a, c),
-                _mm256_unpacklo_epi16(b, d),
-                _mm256_unpackhi_epi16(b, d),
-            ]
-        };
-        let mut columns = [column(0, 0), column(0, 1), column(0, 2)];
-        for x in 0..shape.output[1] {
-            if x > 0 {
-                columns = match shape.stride[1] {
-                    1 => [columns[1], columns[2], column(x, 2)],
-                    2 => [columns[2], column(x, 1), column(x, 2)],
-                    _ => [column(x, 0), column(x, 1), column(x, 2)],
-                };
-            }
-            for row in 0..ROWS {
-                let q: [__m256i; 4] = std::array::from_fn(|v| {
-                    let mut sums = _mm256_loadu_si256(job.bias.add(v * LANES).cast());
-                    for (j, column) in columns.iter().enumerate() {
-                        let weights = job
-                            .weights
-                            .add(row * DEPTHWISE_HALF.phase() + (j * 4 + v) * 32);
-                        let weights = _mm256_loadu_si256(weights.cast());
-                        sums = _mm256_dpbusd_epi32(sums, column[v], weights);
-                    }
-                    ymm::scaled(sums, _mm256_loadu_ps(job.scale.add(v * LANES)))
-                });
-                let bytes = ymm::packed_block::<PLAIN>(q, job.bounds);
-                let target = job.target.add(row * job.target_row + x * job.target_step);
-                _mm256_mask_storeu_epi8(target.cast(), mask, bytes);
-            }
-        }
-    }
+lines! {
+    lines of DEPTHWISE: __m512i under u64,
+    load _mm512_maskz_loadu_epi8, _mm512_loadu_si512, _mm512_loadu_ps,
+    interleave _mm512_unpacklo_epi8, _mm512_unpackhi_epi8, _mm512_unpacklo_epi16, _mm512_unpackhi_epi16,
+    multiply _mm512_dpbusd_epi32, scaled,
+    store packed, _mm512_mask_storeu_epi8
+}
+
+lines! {
+    lines_half of DEPTHWISE_HALF: __m256i under u32,
+    load _mm256_maskz_loadu_epi8, _mm256_loadu_si256, _mm256_loadu_ps,
+    interleave _mm256_unpacklo_epi8, _mm256_unpackhi_epi8, _mm256_unpacklo_epi16, _mm256_unpackhi_epi16,
+    multiply _mm256_dpbusd_epi32, scaled_half,
+    store packed_half, _mm256_mask_storeu_epi8
 }
 
 /// Adds two maps.

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::depthwise::{self, Depthwise, Lines};
+use super::depthwise::{self, Depthwise, Lines, for_columns};
 use super::tiled::{self, Conv};
 use super::{Group, Pixels, Store, Tile, ymm};
 use crate::int8::kernels::{DepthwiseShape, portable};
@@ -117,15 +117,7 @@ unsafe fn lines<const ROWS: usize, const PLAIN: bool>(shape: &DepthwiseShape, jo
             let cd = _mm256_or_si256(row(2), _mm256_slli_epi16::<8>(row(3)));
             [_mm256_unpacklo_epi16(ab, cd), _mm256_unpackhi_epi16(ab, cd)]
         };
-        let mut columns = [column(0, 0), column(0, 1), column(0, 2)];
-        for x in 0..shape.output[1] {
-            if x > 0 {
-                columns = match shape.stride[1] {
-                    1 => [columns[1], columns[2], column(x, 2)],
-                    2 => [columns[2], column(x, 1), column(x, 2)],
-                    _ => [column(x, 0), column(x, 1), column(x, 2)],
-                };
-            }
+        for_columns!(shape, column, |x, columns| {
             let bias = [
                 _mm256_loadu_si256(job.bias.cast()),
                 _mm256_loadu_si256(job.bias.add(8).cast()),
@@ -142,7 +134,7 @@ unsafe fn lines<const ROWS: usize, const PLAIN: bool>(shape: &DepthwiseShape, jo
             }
             let target = job.target.add(x * job.target_step);
             ymm::store::<ROWS, PLAIN>(sums, job.scale, job.bounds, target, job.target_row);
-        }
+        });
     }
 }
 

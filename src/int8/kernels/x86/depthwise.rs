@@ -28,6 +28,26 @@ pub(super) struct Family {
 /// writable at the target. Weights, biases and scales are those of one block.
 pub(super) type Kernel = unsafe fn(&DepthwiseShape, &Lines);
 
+/// Runs `$body` for every output column `$x`, with the three input `$columns` that the kernel meets there:
+/// `$column(x, j)` gives the one of tap `j`, and where the stride allows it, it is asked for but once. A closure's call
+/// might stay outside of the code with the family's instructions.
+macro_rules! for_columns {
+    ($shape:ident, $column:ident, |$x:ident, $columns:ident| $body:block) => {{
+        let mut $columns = [$column(0, 0), $column(0, 1), $column(0, 2)];
+        for $x in 0..$shape.output[1] {
+            if $x > 0 {
+                $columns = match $shape.stride[1] {
+                    1 => [$columns[1], $columns[2], $column($x, 2)],
+                    2 => [$columns[2], $column($x, 1), $column($x, 2)],
+                    _ => [$column($x, 0), $column($x, 1), $column($x, 2)],
+                };
+            }
+            $body
+        }
+    }};
+}
+pub(super) use for_columns;
+
 /// A row of pixels: `step` bytes from one to the next, 0 for padding.
 #[derive(Clone, Copy)]
 pub(super) struct Line {
