@@ -3,7 +3,7 @@
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 use tract_onnx::pb::{NodeProto, TensorProto, ValueInfoProto, tensor_shape_proto, type_proto};
 
-use super::lower::Why;
+use super::unsupported::Why;
 
 /// A constant tensor of the types that quantised graphs use.
 #[derive(Debug, Clone)]

@@ -17,7 +17,8 @@ pub mod plan;
 mod program;
 pub mod quant;
 mod tract_op;
+mod unsupported;
 
 pub use isa::Isa;
-pub use lower::Unsupported;
 pub use program::{InputTransform, LayerInfo, Lowering, Network, NetworkOutput};
+pub use unsupported::Unsupported;

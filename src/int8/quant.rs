@@ -1,6 +1,6 @@
 //! Quantisation arithmetic: the definitions that every kernel family reproduces byte for byte.
 
-use super::lower::Why;
+use super::unsupported::Why;
 
 /// Scale and zero point of a whole u8 tensor: `real = (q - zero_point) * scale`.
 #[derive(Debug, Clone, Copy, PartialEq)]
