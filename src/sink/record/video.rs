@@ -15,7 +15,7 @@ use yuv::{
     bgra_to_yuv420,
 };
 
-use super::{Added, Format, Hurry, Picture};
+use super::format::{Added, Format, Hurry, Picture};
 use crate::base::mp4::{Track, Writer};
 
 /// The finest quantisation used: 41 dB on camera pictures, at about 2 Mbit/s for 640x480.
