@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::recognize::crop::MAX_SIZE;
+/// The largest input a network may have, in pixels a side.
+pub const MAX_INPUT_SIZE: usize = 1024;
 
 /// The label of pictures that show no letter.
 pub const NOTHING: &str = "nothing";
@@ -70,8 +71,8 @@ impl Preprocessing {
 
     pub(super) fn check(&self) -> Result<()> {
         ensure!(
-            (1..=MAX_SIZE).contains(&self.input_size),
-            "its input_size is {}, but must be 1 to {MAX_SIZE} pixels",
+            (1..=MAX_INPUT_SIZE).contains(&self.input_size),
+            "its input_size is {}, but must be 1 to {MAX_INPUT_SIZE} pixels",
             self.input_size
         );
         ensure!(

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 
 pub use maps::{MapMetadata, MapModel};
-pub use metadata::{Metadata, NOTHING, Preprocessing};
+pub use metadata::{MAX_INPUT_SIZE, Metadata, NOTHING, Preprocessing};
 
 use engine::Engine;
 use file::OnnxFile;

@@ -9,6 +9,7 @@ use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::base::frame::Square;
+use crate::model::MAX_INPUT_SIZE;
 
 /// What lies outside the picture, in each channel: the networks' normalisation mean (114 of 255,
 /// see [`crate::model`]), which is zero to a network and equals its own zero padding.
@@ -18,8 +19,8 @@ pub const OUTSIDE: u8 = 114;
 /// nothing of the picture and can only come from a broken box.
 const MAX_SIDE: f64 = 16.0;
 
-/// The largest crop, in pixels a side.
-pub const MAX_SIZE: usize = 1024;
+/// The largest crop, in pixels a side: no network takes a larger one.
+pub const MAX_SIZE: usize = MAX_INPUT_SIZE;
 
 /// Cuts squares out of pictures and scales them to a network's input size.
 ///

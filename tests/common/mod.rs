@@ -8,8 +8,8 @@ use assert_cmd::Command;
 use image::{Rgb, RgbImage};
 use signcam::base::joints::{JOINT_VALUES, JOINTS, Joints};
 use signcam::model::{JOINTS_OUTPUT, Metadata, Preprocessing};
-use signcam::train::file::export::write_models;
 use signcam::train::file::graph::{Conv, Dense, Graph};
+use signcam::train::file::write::write_models;
 
 /// Of the models below.
 const CROP_SCALE: f32 = 1.35;

@@ -4,15 +4,13 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod trainer;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
-use burn::tensor::Device;
 use common::{GREEN, RED, colour_model};
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage};
@@ -20,10 +18,9 @@ use signcam::model::{MapMetadata, Preprocessing};
 use signcam::recognize::finder::CELL;
 use signcam::sink::record::{Hurry, Recorder};
 use signcam::sink::screen::Recording;
-use signcam::train::file::export::write_models;
 use signcam::train::file::graph::{Activation, Graph};
 use signcam::train::file::sketch::Weights;
-use signcam::train::run::trainer::{Schedule, Trainer, TrainerOptions, ids};
+use signcam::train::file::write::write_models;
 
 /// Where seeds go, by target.
 struct Corpus(PathBuf);
@@ -250,40 +247,11 @@ fn tables(corpus: &Corpus) -> Result<()> {
     )
 }
 
-#[derive(Module, Debug)]
-struct Net {
-    backbone: Linear,
-    head: Linear,
-}
-
-/// The network and the options of the target, whose checkpoints these can be.
+/// Each file of a sound checkpoint, behind the byte that names it.
 fn checkpoints(corpus: &Corpus, folder: &Path) -> Result<()> {
-    let device = Device::flex().autodiff();
-    let net = Net {
-        backbone: LinearConfig::new(3, 4).init(&device),
-        head: LinearConfig::new(4, 2).init(&device),
-    };
-    let backbone = ids(&net.backbone);
-    let options = TrainerOptions {
-        schedule: Schedule {
-            steps: 20,
-            warmup: 2,
-            backbone: 3e-4,
-            head: 3e-3,
-        },
-        weight_decay: 0.01,
-        average: 0.9,
-        keep: 0.0,
-    };
     let path = folder.join("checkpoint");
-    Trainer::new(net, backbone, options).save(&path)?;
-    let files = [
-        "progress.json",
-        "average.f32",
-        "network.bpk",
-        "optimizer-backbone.bpk",
-    ];
-    for (at, name) in files.into_iter().enumerate() {
+    trainer::trainer().save(&path)?;
+    for (at, name) in trainer::FILES.into_iter().enumerate() {
         let content = fs::read(path.join(name))?;
         corpus.put("checkpoint", name, &[&[at as u8], &content[..]].concat())?;
     }

@@ -12,7 +12,7 @@ use tract_onnx::pb::{GraphProto, TensorProto};
 
 use super::export::{to_f32, to_qdq};
 use super::graph::Graph;
-use super::quantize::{Quantization, Scale};
+use super::integers::{Quantization, Scale};
 use crate::model::file::OnnxFile;
 
 /// The layers in a network file.
@@ -168,7 +168,8 @@ mod tests {
     use super::*;
     use crate::model::Preprocessing;
     use crate::train::file::graph::{Graph, Op};
-    use crate::train::file::quantize::{Layer, quantize};
+    use crate::train::file::integers::Layer;
+    use crate::train::file::quantize::quantize;
     use crate::train::file::sketch::mobilenet_v2;
     use prost::Message;
     use tract_onnx::pb::ModelProto;

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::course::{Course, Kept};
-use super::origin::Description;
+use super::description::Description;
 use super::trainer::{Trainer, TrainerOptions, ids};
 use crate::model::Preprocessing;
 use crate::train::data::augment::CropPoints;

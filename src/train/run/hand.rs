@@ -24,7 +24,7 @@ use crate::train::data::dataset::{DataSource, Dataset, Exclude, Scene, Split};
 use crate::train::data::loader::{seeded, store};
 use crate::train::data::scenes::{self as pictures, Pictures};
 use crate::train::data::store::PictureStore;
-use crate::train::file::export::{QuantizeReport, write_models};
+use crate::train::file::write::{QuantizeReport, write_models};
 use crate::train::network::block::Mode;
 use crate::train::network::finder::{FinderNet, loss};
 

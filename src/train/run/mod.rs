@@ -1,12 +1,13 @@
 //! A whole training run: pictures in, network files and a report out.
 //!
 //! - [`options`]: what a run can be told; [`course`]: those of it that a checkpoint is kept with.
-//! - [`origin`]: a trained network to start from.
+//! - [`origin`]: a trained network to start from; [`description`]: what it is.
 //! - [`trainer`]: optimisation steps, weight averaging, checkpoints.
 //! - [`fit`]: trains a letter network and judges it; [`hand`]: a run that trains a finder.
 //! - [`progress`], [`report`]: a run's bar and results.
 
 pub mod course;
+pub mod description;
 pub mod fit;
 pub mod hand;
 pub mod options;
@@ -23,16 +24,17 @@ use burn::module::Module;
 use burn::tensor::Device;
 
 use self::course::Course;
+use self::description::Description;
 use self::fit::{FitOptions, Fitted, Predictions, fit, predict};
 use self::options::{Backbone, Compute, TrainOptions};
-use self::origin::{Description, Origin};
+use self::origin::Origin;
 use self::progress::Steps;
 use self::report::{DataSummary, Figures, Reading, Report, source_commit};
 use self::trainer::{Schedule, TrainerOptions};
 use crate::model::{Metadata, Model, Preprocessing};
 use crate::train::data::dataset::{Dataset, Split};
 use crate::train::data::loader::{self, Loader};
-use crate::train::file::export::{QuantizeReport, write_models};
+use crate::train::file::write::{QuantizeReport, write_models};
 use crate::train::network::letter::{HeadOptions, LetterNet};
 use crate::train::network::mobilenet::UNITS;
 

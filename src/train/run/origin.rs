@@ -4,30 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
-use serde::{Deserialize, Serialize};
 
 use super::course::Kept;
+use super::description::Description;
 use super::fit::Trained;
 use super::trainer;
 use crate::model::file::OnnxFile;
 use crate::model::{Metadata, Preprocessing};
 use crate::train::file::import::Written;
 use crate::train::network::letter::{HeadOptions, LetterNet};
-
-/// What a letter network is, but for its weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Description {
-    /// What its outputs mean, in order.
-    pub labels: Vec<String>,
-    /// Width of the dense layer before the last one, where there is one.
-    pub hidden: Option<usize>,
-    /// Whether the hand's points are a second output.
-    pub points: bool,
-    /// Its input's side, in pixels.
-    pub size: usize,
-    /// The crop's side as a multiple of the hand box's larger side.
-    pub crop_scale: f32,
-}
 
 /// A trained network, not yet in a device's memory.
 #[derive(Debug, Clone)]
@@ -146,9 +131,10 @@ fn cannot_start(path: &Path) -> String {
 mod tests {
     use super::*;
     use crate::model::stock::StockNetwork;
-    use crate::train::file::export::{to_f32, write_models};
+    use crate::train::file::export::to_f32;
     use crate::train::file::graph::{Graph, Op};
     use crate::train::file::sketch::{Weights, mobilenet_v2};
+    use crate::train::file::write::write_models;
     use crate::train::network::block::Mode;
     use crate::train::network::letter::CENTRE;
     use crate::train::network::values;

@@ -1,9 +1,13 @@
+use std::path::Path;
+
 use super::*;
 use crate::base::joints::JOINT_VALUES;
 use crate::model::stock::StockNetwork;
-use crate::model::{JOINTS_OUTPUT, Metadata, Model};
+use crate::model::{JOINTS_OUTPUT, Metadata, Model, Preprocessing};
 use crate::train::file::graph::Shape;
+use crate::train::file::quantize;
 use crate::train::file::sketch::{self, Weights};
+use crate::train::file::write::write_models;
 
 /// A network with every operation, as a hand finder has them: two scales joined, two outputs.
 fn every_operation() -> Graph {
