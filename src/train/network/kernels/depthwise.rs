@@ -49,6 +49,37 @@ macro_rules! by_blocks {
     }};
 }
 
+/// Runs `$body` for every tap that meets the picture at output column `$ox`: `$tap` is its place
+/// among the nine, `$at` where the block of channels that it meets begins. Kernel rows and input
+/// rows are those of [`input_rows`]. A closure's call might stay outside of the code with the
+/// processor's features.
+macro_rules! for_taps {
+    ($plane:ident, $rows:ident, $ox:ident, $channel:ident, |$tap:ident, $at:ident| $body:block) => {{
+        let (width, channels) = ($plane.width, $plane.channels);
+        let left = $ox * $plane.stride;
+        if left > 0 && left + 1 < width {
+            for &(ky, iy) in $rows.iter().flatten() {
+                let first = (iy * width + left - 1) * channels + $channel;
+                for kx in 0..3 {
+                    let ($tap, $at) = (ky * 3 + kx, first + kx * channels);
+                    $body
+                }
+            }
+        } else {
+            for &(ky, iy) in $rows.iter().flatten() {
+                for kx in 0..3 {
+                    let ix = left + kx;
+                    if ix >= 1 && ix <= width {
+                        let ($tap, $at) =
+                            (ky * 3 + kx, (iy * width + ix - 1) * channels + $channel);
+                        $body
+                    }
+                }
+            }
+        }
+    }};
+}
+
 #[inline(always)]
 fn lanes<const LANES: usize>(values: &[f32], at: usize) -> [f32; LANES] {
     let mut out = [0.0; LANES];
@@ -94,33 +125,13 @@ fn forward_row<const LANES: usize>(
     y: &mut [f32],
 ) {
     let weight = taps::<LANES>(weight, plane.channels, channel);
-    let (width, channels, stride) = (plane.width, plane.channels, plane.stride);
+    let channels = plane.channels;
     let rows = input_rows(plane, oy);
     for ox in 0..plane.out_width() {
         let mut sum = [0.0; LANES];
-        let left = ox * stride;
-        if left > 0 && left + 1 < width {
-            for &(ky, iy) in rows.iter().flatten() {
-                let at = (iy * width + left - 1) * channels + channel;
-                for kx in 0..3 {
-                    add_product(
-                        &mut sum,
-                        &lanes::<LANES>(x, at + kx * channels),
-                        &weight[ky * 3 + kx],
-                    );
-                }
-            }
-        } else {
-            for &(ky, iy) in rows.iter().flatten() {
-                for kx in 0..3 {
-                    let ix = left + kx;
-                    if ix >= 1 && ix <= width {
-                        let at = (iy * width + ix - 1) * channels + channel;
-                        add_product(&mut sum, &lanes::<LANES>(x, at), &weight[ky * 3 + kx]);
-                    }
-                }
-            }
-        }
+        for_taps!(plane, rows, ox, channel, |tap, at| {
+            add_product(&mut sum, &lanes::<LANES>(x, at), &weight[tap]);
+        });
         let at = ox * channels + channel;
         y[at..at + LANES].copy_from_slice(&sum);
     }
@@ -154,31 +165,14 @@ fn weight_row<const LANES: usize>(
     dy: &[f32],
     dweight: &mut [f32],
 ) {
-    let (width, channels, stride) = (plane.width, plane.channels, plane.stride);
+    let channels = plane.channels;
     let mut sums = taps::<LANES>(dweight, channels, channel);
     let rows = input_rows(plane, oy);
     for ox in 0..plane.out_width() {
         let dy = lanes::<LANES>(dy, ox * channels + channel);
-        let left = ox * stride;
-        if left > 0 && left + 1 < width {
-            for &(ky, iy) in rows.iter().flatten() {
-                let at = (iy * width + left - 1) * channels + channel;
-                for kx in 0..3 {
-                    let x = lanes::<LANES>(x, at + kx * channels);
-                    add_product(&mut sums[ky * 3 + kx], &x, &dy);
-                }
-            }
-        } else {
-            for &(ky, iy) in rows.iter().flatten() {
-                for kx in 0..3 {
-                    let ix = left + kx;
-                    if ix >= 1 && ix <= width {
-                        let at = (iy * width + ix - 1) * channels + channel;
-                        add_product(&mut sums[ky * 3 + kx], &lanes::<LANES>(x, at), &dy);
-                    }
-                }
-            }
-        }
+        for_taps!(plane, rows, ox, channel, |tap, at| {
+            add_product(&mut sums[tap], &lanes::<LANES>(x, at), &dy);
+        });
     }
     for (tap, sum) in sums.iter().enumerate() {
         let at = tap * channels + channel;

@@ -8,62 +8,23 @@
 //! Work is split into a fixed number of parts, whatever the number of threads, and the parts' sums
 //! are added in order: a run gives the same bytes on one core and on sixteen.
 
+mod block;
 mod buffers;
+mod convolution;
 mod depthwise;
 mod gemm;
 mod norm;
 mod vectorized;
 
-use std::cell::RefCell;
-
 use rayon::prelude::*;
 
+pub use block::{Block, Kind};
 pub use buffers::{recycle, take};
 pub use depthwise::Plane;
 pub use norm::{Affine, EPSILON, Sums};
 
-use gemm::{Matrix, multiply};
+use convolution::with_scratch;
 use norm::{accumulate, gradient, normalize, normalize_in_place, parameter_gradients};
-
-/// Parts that a batch's images are split into.
-const PARTS: usize = 8;
-
-/// Values of a convolution's output that are worked on at a time: 512 KiB, a part of a core's own cache.
-const PIECE: usize = 128 * 1024;
-
-/// Which convolution a block has.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
-    /// 1x1 over all channels; weight `out_channels x channels`.
-    Pointwise,
-    /// 3x3 within each channel, zero-padded by one; weight `9 x channels`, taps row by row.
-    Depthwise {
-        /// 1 or 2.
-        stride: usize,
-    },
-    /// 3x3 over all channels with stride 2, zero-padded by one; weight `out_channels x (9 * channels)`,
-    /// taps row by row, channels innermost.
-    Stem,
-}
-
-/// A block: its convolution, the sizes of its input, and whether ReLU6 follows.
-#[derive(Clone, Copy, Debug)]
-pub struct Block {
-    /// The convolution.
-    pub kind: Kind,
-    /// Pictures in the batch.
-    pub images: usize,
-    /// Input rows.
-    pub height: usize,
-    /// Input columns.
-    pub width: usize,
-    /// Input channels.
-    pub channels: usize,
-    /// Output channels; for a depthwise convolution the same as `channels`.
-    pub out_channels: usize,
-    /// Whether the result is clamped to 0..=6.
-    pub relu6: bool,
-}
 
 /// The tensors of a block.
 #[derive(Clone, Copy)]
@@ -117,135 +78,10 @@ pub struct Gradients {
     pub dbeta: Vec<f32>,
 }
 
-thread_local! {
-    static SCRATCH: RefCell<[Vec<f32>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
-}
-
-/// Two scratch slices of this thread, contents unspecified.
-fn with_scratch<R>(
-    first: usize,
-    second: usize,
-    work: impl FnOnce(&mut [f32], &mut [f32]) -> R,
-) -> R {
-    SCRATCH.with_borrow_mut(|[a, b]| {
-        if a.len() < first {
-            a.resize(first, 0.0);
-        }
-        if b.len() < second {
-            b.resize(second, 0.0);
-        }
-        work(&mut a[..first], &mut b[..second])
-    })
-}
-
 impl Block {
-    /// Output rows.
-    pub fn out_height(&self) -> usize {
-        self.height.div_ceil(self.stride())
-    }
-
-    /// Output columns.
-    pub fn out_width(&self) -> usize {
-        self.width.div_ceil(self.stride())
-    }
-
-    /// Values in the output.
-    pub fn output_len(&self) -> usize {
-        self.images * self.out_image()
-    }
-
-    fn stride(&self) -> usize {
-        match self.kind {
-            Kind::Pointwise => 1,
-            Kind::Depthwise { stride } => stride,
-            Kind::Stem => 2,
-        }
-    }
-
-    fn in_image(&self) -> usize {
-        self.height * self.width * self.channels
-    }
-
-    fn out_image(&self) -> usize {
-        self.out_height() * self.out_width() * self.out_channels
-    }
-
-    fn part_images(&self) -> usize {
-        self.images.div_ceil(PARTS).max(1)
-    }
-
-    fn plane(&self, stride: usize) -> Plane {
-        Plane {
-            height: self.height,
-            width: self.width,
-            channels: self.channels,
-            stride,
-        }
-    }
-
-    /// The numbers of input and output values that are worked on together: some rows of a
-    /// pointwise convolution, a whole picture of the others.
-    fn piece(&self) -> (usize, usize) {
-        match self.kind {
-            Kind::Pointwise => {
-                let rows = (PIECE / self.channels.max(self.out_channels)).max(16);
-                (rows * self.channels, rows * self.out_channels)
-            }
-            _ => (self.in_image(), self.out_image()),
-        }
-    }
-
-    /// The convolution of one piece.
-    fn convolve(&self, x: &[f32], weight: &[f32], y: &mut [f32]) {
-        match self.kind {
-            Kind::Pointwise => {
-                let weight = Matrix::new(weight, self.channels).transposed();
-                multiply(y, Matrix::new(x, self.channels), weight, false);
-            }
-            Kind::Depthwise { stride } => depthwise::forward(self.plane(stride), x, weight, y),
-            Kind::Stem => {
-                let taps = 9 * self.channels;
-                let rows = self.out_height() * self.out_width();
-                with_scratch(0, rows * taps, |_, columns| {
-                    self.unfold(x, columns);
-                    let weight = Matrix::new(weight, taps).transposed();
-                    multiply(y, Matrix::new(columns, taps), weight, false);
-                });
-            }
-        }
-    }
-
-    /// The 3x3 neighbourhoods with stride 2 of one picture, a row each, zeroes outside.
-    fn unfold(&self, x: &[f32], columns: &mut [f32]) {
-        let (channels, width) = (self.channels, self.width);
-        let mut taps = columns.chunks_exact_mut(channels);
-        for oy in 0..self.out_height() {
-            for ox in 0..self.out_width() {
-                for tap in 0..9 {
-                    let (row, column) = (oy * 2 + tap / 3, ox * 2 + tap % 3);
-                    let Some(out) = taps.next() else { return };
-                    if (1..=self.height).contains(&row) && (1..=width).contains(&column) {
-                        let at = ((row - 1) * width + column - 1) * channels;
-                        out.copy_from_slice(&x[at..at + channels]);
-                    } else {
-                        out.fill(0.0);
-                    }
-                }
-            }
-        }
-    }
-
     fn check(&self, x: &[f32], parameters: &Parameters) {
-        let weights = match self.kind {
-            Kind::Pointwise => self.out_channels * self.channels,
-            Kind::Depthwise { .. } => {
-                assert_eq!(self.channels, self.out_channels, "depthwise channels");
-                9 * self.channels
-            }
-            Kind::Stem => self.out_channels * 9 * self.channels,
-        };
         assert_eq!(x.len(), self.images * self.in_image(), "input size");
-        assert_eq!(parameters.weight.len(), weights, "weight size");
+        assert_eq!(parameters.weight.len(), self.weights(), "weight size");
         assert_eq!(parameters.gamma.len(), self.out_channels, "gamma size");
         assert_eq!(parameters.beta.len(), self.out_channels, "beta size");
     }
@@ -451,40 +287,6 @@ impl Block {
             dweight,
             dgamma,
             dbeta,
-        }
-    }
-
-    /// One piece of the convolution's backward pass.
-    fn deconvolve(
-        &self,
-        x: &[f32],
-        dy: &[f32],
-        weight: &[f32],
-        columns: &mut [f32],
-        dx: Option<&mut [f32]>,
-        dweight: &mut [f32],
-    ) {
-        match self.kind {
-            Kind::Pointwise => {
-                let dy = Matrix::new(dy, self.out_channels);
-                let x = Matrix::new(x, self.channels);
-                multiply(dweight, dy.transposed(), x, true);
-                if let Some(dx) = dx {
-                    multiply(dx, dy, Matrix::new(weight, self.channels), false);
-                }
-            }
-            Kind::Depthwise { stride } => {
-                let plane = self.plane(stride);
-                depthwise::weight_gradient(plane, x, dy, dweight);
-                if let Some(dx) = dx {
-                    depthwise::input_gradient(plane, dy, weight, dx);
-                }
-            }
-            Kind::Stem => {
-                self.unfold(x, columns);
-                let dy = Matrix::new(dy, self.out_channels).transposed();
-                multiply(dweight, dy, Matrix::new(columns, 9 * self.channels), true);
-            }
         }
     }
 }
