@@ -1,7 +1,7 @@
 //! A chart of how every letter is held, drawn once and kept: showing it costs a copy.
 
 use super::canvas::{Area, Canvas, Ink};
-use super::scene::{ACCENT, DIM, WHITE};
+use super::inks::{ACCENT, DIM, WHITE};
 use super::text::{Face, Style, Type};
 use crate::demo::{alphabet::LETTERS, show_letter};
 
@@ -66,7 +66,7 @@ impl Chart {
         }
         let style = Style {
             face: Face::Text,
-            size: (13.0 * scale).max(super::scene::SMALLEST),
+            size: (13.0 * scale).max(super::inks::SMALLEST),
         };
         let line = match mirror {
             true => "A right hand as in a mirror. J and Z are drawn in the air.",
@@ -109,7 +109,7 @@ pub(super) fn cell(
     arrow(canvas, &path, 1.6 * scale);
     let style = Style {
         face: Face::Display,
-        size: (19.0 * scale).max(super::scene::SMALLEST),
+        size: (19.0 * scale).max(super::inks::SMALLEST),
     };
     let left = area.x as f32 + 6.0 * scale;
     let y = area.y as f32 + 6.0 * scale + text.cap_height(style);

@@ -1,7 +1,8 @@
 //! The panel with what each stage took.
 
 use super::canvas::Area;
-use super::scene::{DIM, PANEL, Painter, WHITE};
+use super::inks::{DIM, PANEL, WHITE};
+use super::painter::Painter;
 use super::text::Face;
 use crate::stats::Times;
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::canvas::{Area, Canvas, Ink};
 use super::chart::{self, GROUND};
-use super::scene::{DIM, WHITE};
+use super::inks::{DIM, WHITE};
 use super::text::{Face, Style, Type};
 use crate::base::picture::Picture;
 use crate::demo::alphabet::LETTERS;

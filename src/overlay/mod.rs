@@ -4,8 +4,8 @@
 //! - `chart`: how letters are held.
 //! - `practice`: the letter that is asked for.
 //! - `text`: fonts and the glyph cache.
-//! - `scene`: the picture, the box, and what panels are made of.
-//! - `skeleton`: the hand's joints.
+//! - `inks`: colours; `painter`: what panels are made of.
+//! - `scene`: the picture, the box, and every panel in its place; `skeleton`: the hand's joints.
 //! - `panels`: what the panels say; `latency`: the one with times of stages; `strip`: what was
 //!   spelled; `tally`: those of a collector of pictures.
 //!
@@ -15,8 +15,10 @@
 
 mod canvas;
 mod chart;
+mod inks;
 mod latency;
 mod mistaken;
+mod painter;
 mod panels;
 mod practice;
 mod scene;
@@ -156,7 +158,7 @@ impl Overlay {
         if scene.chart {
             self.chart.lay(&mut self.text, canvas, scene.mirror);
         }
-        scene::Painter::new(&mut self.text, &mut self.line, canvas, scene)
+        painter::Painter::new(&mut self.text, &mut self.line, canvas, scene)
             .paint(&mut self.asked, &mut self.skeleton);
     }
 }

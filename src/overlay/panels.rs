@@ -5,32 +5,62 @@ use std::fmt;
 
 use super::Figures;
 use super::canvas::Area;
-use super::scene::{ACCENT, DIM, PANEL, Painter, RED, SHEET, SMALLEST, TRACK, WHITE};
+use super::inks::{ACCENT, DIM, PANEL, RED, SHEET, SMALLEST, TRACK, WHITE};
+use super::painter::Painter;
 use super::text::{Face, Style, Type};
 use crate::recognize::Reading;
 
 /// The label of the class that is no letter.
 const NOTHING: &str = "nothing";
 
+/// The panel at the lower left.
+pub(super) struct Card {
+    pub area: Area,
+    /// Of the big letter.
+    pub middle: (f32, f32),
+    /// The side of the square that the big letter fits into.
+    pub tile: f32,
+    /// Where the column beside it begins and ends.
+    pub left: f32,
+    pub right: f32,
+}
+
 impl Painter<'_, '_> {
-    /// The letter, how sure it is, and what else it could be. Returns the panel's place.
-    pub(super) fn reading(&mut self) -> Area {
+    /// The panel at the lower left, with room for a big letter and a column beside it of so many
+    /// pixels of 640x480.
+    pub(super) fn card(&mut self, column: f32) -> Card {
         let margin = self.px(12.0);
         let pad = self.px(12.0);
         let tile = self.px(84.0);
-        let column = self.px(128.0);
         let height = tile + 2 * pad;
         let area = Area::new(
             margin,
             self.canvas.height as i32 - margin - height,
-            tile + column + 3 * pad,
+            tile + self.px(column) + 3 * pad,
             height,
         );
         self.panel(area, PANEL);
-        let middle_x = (area.x + pad) as f32 + tile as f32 / 2.0;
-        let middle_y = area.y as f32 + height as f32 / 2.0;
-        let left = (area.x + tile + 2 * pad) as f32;
-        let right = (area.right() - pad) as f32;
+        Card {
+            area,
+            middle: (
+                (area.x + pad) as f32 + tile as f32 / 2.0,
+                area.y as f32 + height as f32 / 2.0,
+            ),
+            tile: tile as f32,
+            left: (area.x + tile + 2 * pad) as f32,
+            right: (area.right() - pad) as f32,
+        }
+    }
+
+    /// The letter, how sure it is, and what else it could be. Returns the panel's place.
+    pub(super) fn reading(&mut self) -> Area {
+        let Card {
+            area,
+            middle: (middle_x, middle_y),
+            tile,
+            left,
+            right,
+        } = self.card(128.0);
 
         let shown = self.scene.reading.and_then(|reading| {
             let letter = reading
@@ -41,7 +71,7 @@ impl Painter<'_, '_> {
         });
         match shown {
             Some((reading, letter)) => {
-                self.big(letter, middle_x, middle_y, tile as f32);
+                self.big(letter, middle_x, middle_y, tile);
                 self.confidence(reading.confidence, area, left, right);
             }
             None => {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::canvas::{Area, Canvas};
 use super::chart;
-use super::scene::{ACCENT, DIM, PANEL, Painter, WHITE};
+use super::inks::{ACCENT, DIM, PANEL, WHITE};
+use super::painter::Painter;
 use super::text::{Face, Type};
 
 /// A word that is practised as the screen shows it.

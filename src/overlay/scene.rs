@@ -1,76 +1,15 @@
-//! The picture, the box around the hand, and what panels are made of.
-//!
-//! Sizes are for a canvas of 640x480 and grow with it.
+//! The whole scene: the picture, the box around the hand, and every panel in its place.
 
-use std::fmt::{self, Write};
-
-use super::Scene;
-use super::canvas::{Area, Canvas, Ink, Placement};
+use super::canvas::{Area, Ink, Placement};
+use super::inks::{ACCENT, HALO, WHITE};
+use super::painter::Painter;
 use super::practice::Asked;
 use super::skeleton::Skeleton;
-use super::text::{Face, Style, Type};
 use crate::base::frame::Rect;
 
-pub(super) const WHITE: Ink = Ink::solid(0xf5_f7fa);
-pub(super) const DIM: Ink = Ink::solid(0xb4_bcc8);
-pub(super) const ACCENT: Ink = Ink::solid(0x5e_ead4);
-pub(super) const RED: Ink = Ink::solid(0xff_4d4f);
-/// Behind text: dark enough for white text on a white picture.
-pub(super) const PANEL: Ink = Ink {
-    rgb: 0x0b_0e14,
-    opacity: 196,
-};
-/// Behind the list of keys, which covers the picture.
-pub(super) const SHEET: Ink = Ink {
-    opacity: 226,
-    ..PANEL
-};
-/// The empty part of a bar.
-pub(super) const TRACK: Ink = Ink {
-    rgb: 0xff_ffff,
-    opacity: 48,
-};
-/// Around the box, so that it shows on light pictures.
-pub(super) const HALO: Ink = Ink {
-    rgb: 0x00_0000,
-    opacity: 110,
-};
-
-/// Text is never drawn smaller than this many pixels to an em; what does not fit is left out.
-pub(super) const SMALLEST: f32 = 10.0;
-
-/// On small canvases the panels stop shrinking, since nobody could read them.
-const SMALLEST_SCALE: f32 = 0.5;
-
-/// Draws one scene.
-pub(super) struct Painter<'a, 'c> {
-    pub(super) text: &'a mut Type,
-    line: &'a mut String,
-    pub(super) canvas: &'a mut Canvas<'c>,
-    pub(super) scene: &'a Scene<'a>,
-    /// Pixels of the canvas to a pixel of 640x480.
-    pub(super) scale: f32,
-}
-
-impl<'a, 'c> Painter<'a, 'c> {
-    pub fn new(
-        text: &'a mut Type,
-        line: &'a mut String,
-        canvas: &'a mut Canvas<'c>,
-        scene: &'a Scene<'a>,
-    ) -> Self {
-        let scale = (canvas.height as f32 / 480.0).min(canvas.width as f32 / 640.0);
-        let scale = scale.max(SMALLEST_SCALE);
-        Painter {
-            text,
-            line,
-            canvas,
-            scene,
-            scale,
-        }
-    }
-
-    pub fn paint(mut self, asked: &mut Asked, skeleton: &mut Skeleton) {
+impl Painter<'_, '_> {
+    /// Draws it all.
+    pub(super) fn paint(mut self, asked: &mut Asked, skeleton: &mut Skeleton) {
         if self.scene.chart {
             if self.scene.help {
                 self.keys();
@@ -100,86 +39,6 @@ impl<'a, 'c> Painter<'a, 'c> {
         self.notice(card.right(), lowest);
         if self.scene.help {
             self.keys();
-        }
-    }
-
-    /// A length for 640x480 in this canvas' pixels.
-    pub(super) fn px(&self, length: f32) -> i32 {
-        ((length * self.scale).round() as i32).max(1)
-    }
-
-    pub(super) fn style(&self, face: Face, size: f32) -> Style {
-        Style {
-            face,
-            size: (size * self.scale).max(SMALLEST),
-        }
-    }
-
-    /// Writes a line whose capitals are centred on the height `middle`; returns its end.
-    pub(super) fn write(&mut self, x: f32, middle: f32, style: Style, ink: Ink, line: &str) -> f32 {
-        let baseline = middle + self.text.cap_height(style) / 2.0;
-        self.text.draw(self.canvas, (x, baseline), style, ink, line)
-    }
-
-    /// As [`Self::write`], ending at `right`.
-    pub(super) fn write_right(
-        &mut self,
-        right: f32,
-        middle: f32,
-        style: Style,
-        ink: Ink,
-        line: &str,
-    ) {
-        let x = right - self.text.width(style, line);
-        self.write(x, middle, style, ink, line);
-    }
-
-    /// Formats into the reused line and hands it to `use_line`.
-    pub(super) fn with_line(
-        &mut self,
-        what: fmt::Arguments,
-        use_line: impl FnOnce(&mut Self, &str),
-    ) {
-        let mut line = std::mem::take(self.line);
-        line.clear();
-        // Writing to a String cannot fail.
-        let _ = line.write_fmt(what);
-        use_line(self, &line);
-        *self.line = line;
-    }
-
-    pub(super) fn panel(&mut self, area: Area, ink: Ink) {
-        let radius = 8.0 * self.scale;
-        self.canvas.fill_rounded(area, radius, ink);
-    }
-
-    /// A level bar centred on the height `middle`, filled to `part` of its length.
-    pub(super) fn bar(
-        &mut self,
-        left: f32,
-        right: f32,
-        middle: f32,
-        thick: f32,
-        part: f32,
-        ink: Ink,
-    ) {
-        let thick = self.px(thick).max(2);
-        let (left, right) = (left.round() as i32, right.round() as i32);
-        if right - left < thick {
-            return;
-        }
-        let y = (middle - thick as f32 / 2.0).round() as i32;
-        let track = Area::new(left, y, right - left, thick);
-        self.canvas.fill_rounded(track, 99.0, TRACK);
-        let part = if part.is_finite() {
-            part.clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
-        let width = (track.width as f32 * part).round() as i32;
-        if width > 0 {
-            let width = width.max(thick).min(track.width);
-            self.canvas.fill_rounded(Area { width, ..track }, 99.0, ink);
         }
     }
 

@@ -4,7 +4,8 @@ use std::f32::consts::TAU;
 use std::time::Duration;
 
 use super::canvas::{Ink, Placement};
-use super::scene::{ACCENT, HALO, Painter, WHITE};
+use super::inks::{ACCENT, HALO, WHITE};
+use super::painter::Painter;
 use crate::base::joints::{BONES, JOINTS, Joints, TIPS, hull};
 use crate::recognize::Reading;
 

@@ -2,7 +2,8 @@
 
 use super::Spelled;
 use super::canvas::Area;
-use super::scene::{ACCENT, DIM, PANEL, Painter, TRACK, WHITE};
+use super::inks::{ACCENT, DIM, PANEL, TRACK, WHITE};
+use super::painter::Painter;
 use super::text::{Face, Style, Type};
 
 /// Stands for what was spelled before the part that is shown.

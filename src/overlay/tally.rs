@@ -2,32 +2,52 @@
 
 use super::Tally;
 use super::canvas::Area;
-use super::scene::{ACCENT, DIM, PANEL, Painter, WHITE};
+use super::inks::{ACCENT, DIM, PANEL, WHITE};
+use super::painter::Painter;
+use super::panels::Card;
 use super::text::{Face, Style};
 
 /// The most columns of the table of counts.
 const COLUMNS: usize = 9;
 
+/// Fills the lines of a table from the left.
+struct Flow {
+    columns: usize,
+    line: usize,
+    used: usize,
+}
+
+impl Flow {
+    fn new(columns: usize) -> Self {
+        Flow {
+            columns,
+            line: 0,
+            used: 0,
+        }
+    }
+
+    /// The line and the first column of what takes `wide` columns.
+    fn place(&mut self, wide: usize) -> (usize, usize) {
+        if self.used + wide > self.columns {
+            (self.line, self.used) = (self.line + 1, 0);
+        }
+        let first = self.used;
+        self.used += wide;
+        (self.line, first)
+    }
+}
+
 impl Painter<'_, '_> {
     /// The label whose pictures are taken, at the lower left. Returns the panel's place.
     pub(super) fn tally(&mut self, tally: &Tally) -> Area {
-        let margin = self.px(12.0);
-        let pad = self.px(12.0);
-        let tile = self.px(84.0);
-        let column = self.px(112.0);
-        let height = tile + 2 * pad;
-        let area = Area::new(
-            margin,
-            self.canvas.height as i32 - margin - height,
-            tile + column + 3 * pad,
-            height,
-        );
-        self.panel(area, PANEL);
-        let middle_x = (area.x + pad) as f32 + tile as f32 / 2.0;
-        let middle_y = area.y as f32 + height as f32 / 2.0;
-        self.big(tally.label, middle_x, middle_y, tile as f32);
-        let left = (area.x + tile + 2 * pad) as f32;
-        let right = (area.right() - pad) as f32;
+        let Card {
+            area,
+            middle: (middle_x, middle_y),
+            tile,
+            left,
+            right,
+        } = self.card(112.0);
+        self.big(tally.label, middle_x, middle_y, tile);
         let line = |painter: &Self, at: f32| area.y as f32 + at * painter.scale;
         let style = self.style(Face::Display, 24.0);
         let (own, y) = (tally.own(), line(self, 27.0));
@@ -63,14 +83,11 @@ impl Painter<'_, '_> {
             let width = painter.text.width(style, label) + gap + number + between;
             ((width / cell).ceil() as usize).clamp(1, columns)
         };
-        let (mut lines, mut used) = (1, 0);
+        let mut flow = Flow::new(columns);
         for (label, _) in tally.counts {
-            let wide = cells(self, label);
-            if used + wide > columns {
-                (lines, used) = (lines + 1, 0);
-            }
-            used += wide;
+            flow.place(cells(self, label));
         }
+        let lines = flow.line + 1;
         let table = cell * columns as f32 - between;
         let place = self.fitting_end(tally.place, style, table);
         let cut = place.len() < tally.place.len();
@@ -86,20 +103,17 @@ impl Painter<'_, '_> {
         self.panel(area, PANEL);
         let left = (area.x + pad) as f32;
         let middle = |at: usize| area.y as f32 + pad as f32 + row * (at as f32 + 0.35);
-        let (mut line, mut used) = (0, 0);
+        let mut flow = Flow::new(columns);
         for (label, count) in tally.counts {
             let wide = cells(self, label);
-            if used + wide > columns {
-                (line, used) = (line + 1, 0);
-            }
+            let (line, first) = flow.place(wide);
             let ink = match (**label == *tally.label, count) {
                 (true, _) => ACCENT,
                 (false, 0) => DIM,
                 (false, _) => WHITE,
             };
-            let x = left + cell * used as f32;
-            used += wide;
-            let right = left + cell * used as f32 - between;
+            let x = left + cell * first as f32;
+            let right = left + cell * (first + wide) as f32 - between;
             self.write(x, middle(line), style, ink, label);
             self.with_line(format_args!("{count}"), |painter, text| {
                 painter.write_right(right, middle(line), style, ink, text);

@@ -33,7 +33,7 @@ const SUBPIXELS: f32 = 4.0;
 /// changing gets here.
 const MOST_GLYPHS: usize = 4096;
 
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     face: Face,
     letter: char,
@@ -161,7 +161,7 @@ impl Type {
                 shift: ((at - whole) * SUBPIXELS) as u8,
             };
             if !self.glyphs.contains_key(&key) {
-                self.rasterise(&key);
+                self.rasterise(key);
             }
             if let Some(glyph) = self.glyphs.get(&key) {
                 let mask = self.masks.get(glyph.mask.clone()).unwrap_or_default();
@@ -174,7 +174,7 @@ impl Type {
     }
 
     /// Draws a glyph into the cache.
-    fn rasterise(&mut self, key: &Key) {
+    fn rasterise(&mut self, key: Key) {
         if self.glyphs.len() >= MOST_GLYPHS {
             self.glyphs.clear();
             self.masks.clear();
@@ -207,15 +207,7 @@ impl Type {
                 }
             });
         }
-        self.glyphs.insert(
-            Key {
-                face: key.face,
-                letter: key.letter,
-                size: key.size,
-                shift: key.shift,
-            },
-            drawn,
-        );
+        self.glyphs.insert(key, drawn);
     }
 }
 

@@ -6,6 +6,7 @@ pub mod demo;
 mod origin;
 mod pace;
 pub mod pictures;
+mod size;
 mod turn;
 pub mod video;
 
@@ -17,8 +18,9 @@ use anyhow::{Result, ensure};
 
 use crate::base::frame::{Frame, FramePool};
 
-pub use origin::{OpenOptions, Origin, Size, open, shows_stills};
+pub use origin::{OpenOptions, Origin, open, shows_stills};
 pub use pace::{Pace, Pacer};
+pub use size::Size;
 pub use turn::Turn;
 
 /// The most pixels in a picture of a camera or a video: 8K UHD. What claims to be larger is

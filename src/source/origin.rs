@@ -15,7 +15,7 @@ use super::camera::Choice;
 use super::demo::{self, Demo};
 use super::pictures::Pictures;
 use super::turn::{Turn, Turned};
-use super::{Pace, Source, video};
+use super::{Pace, Size, Source, video};
 use crate::base::files::{self, Nature};
 use crate::base::picture::{Content, has_picture_name, is_animation};
 use crate::demo::Text;
@@ -88,28 +88,6 @@ impl fmt::Display for Origin {
             Origin::Path(path) => path.display().fmt(f),
             Origin::Demo => f.write_str("demo"),
         }
-    }
-}
-
-/// Width and height of pictures, in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
-    /// Pixels in a row.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-}
-
-impl FromStr for Size {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let sides = text.split_once('x').and_then(|(width, height)| {
-            let side = |text: &str| text.parse().ok().filter(|side| *side > 0);
-            Some((side(width)?, side(height)?))
-        });
-        let (width, height) = sides.ok_or("give width and height in pixels, like 640x480")?;
-        Ok(Size { width, height })
     }
 }
 
@@ -237,17 +215,5 @@ mod tests {
         let path = OsString::from_vec(b"hand-\xff.png".to_vec());
         assert_eq!(Origin::from(path.clone()), Origin::Path(path.into()));
         assert_eq!(Origin::from(OsString::from("cam:3")), Origin::Camera(3));
-    }
-
-    #[test]
-    fn a_size_is_two_numbers_of_pixels() {
-        let size = Size {
-            width: 1280,
-            height: 720,
-        };
-        assert_eq!("1280x720".parse(), Ok(size));
-        for wrong in ["1280", "0x480", "640x", "640x-1", "640 x 480", "axb"] {
-            assert!(wrong.parse::<Size>().is_err(), "{wrong}");
-        }
     }
 }

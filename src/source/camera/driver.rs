@@ -2,11 +2,14 @@
 //! buffers. The real one is in [`super::native`]; tests bring their own.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::formats::Format;
+
+/// A time stamp older than this is taken for nonsense.
+pub(super) const OLDEST_STAMP: Duration = Duration::from_secs(10);
 
 /// A camera as the operating system lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -20,7 +20,7 @@ use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{FourCC, Fraction, Timestamp};
 
-use super::driver::{CameraError, Device, Stream};
+use super::driver::{CameraError, Device, OLDEST_STAMP, Stream};
 use super::formats::{Encoding, Format};
 
 /// The encodings that can be decoded, by the kernel's names for them.
@@ -243,7 +243,7 @@ fn captured(stamp: Timestamp) -> Instant {
         (Ok(clock), Ok(stamp)) => clock.checked_sub(stamp),
         _ => None,
     };
-    age.filter(|age| *age < super::native::OLDEST_STAMP)
+    age.filter(|age| *age < OLDEST_STAMP)
         .and_then(|age| now.checked_sub(age))
         .unwrap_or(now)
 }

@@ -7,15 +7,12 @@ use nokhwa::utils::{
 };
 use nokhwa::{Buffer, Camera, NokhwaError};
 
-use super::driver::{CameraError, Device, Driver, Stream};
+use super::driver::{CameraError, Device, Driver, OLDEST_STAMP, Stream};
 use super::formats::{Encoding, Format};
 #[cfg(target_os = "linux")]
 use super::linux as listing;
 #[cfg(not(target_os = "linux"))]
 use listing_elsewhere as listing;
-
-/// A time stamp older than this is taken for nonsense.
-pub(super) const OLDEST_STAMP: Duration = Duration::from_secs(10);
 
 /// The operating system's cameras.
 #[derive(Debug)]
