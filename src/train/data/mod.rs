@@ -7,6 +7,7 @@
 //! - [`scenes`]: what the finder learns from.
 
 pub mod augment;
+mod batches;
 pub mod dataset;
 #[doc(hidden)]
 pub mod drawn;

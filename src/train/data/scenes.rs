@@ -8,9 +8,10 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::augment::{Augmenter, Backdrop, Border, Recipe, Subject};
+use super::batches::Batches;
 use super::dataset::{Dataset, HandPoints, Split};
 use super::loader::negatives::widened;
-use super::loader::{Batches, seeded};
+use super::loader::seeded;
 use super::store::PictureStore;
 use crate::base::frame::Rect;
 use crate::base::picture::Picture;

@@ -5,10 +5,8 @@ pub(super) mod negatives;
 mod sampler;
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, ensure};
-use crossbeam_channel::{Receiver, bounded};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
@@ -16,6 +14,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::Serialize;
 
 use super::augment::{Augmenter, Backdrop, CropPoints, Recipe, Subject};
+use super::batches::Batches;
 use super::dataset::{Dataset, Split};
 use super::store::{Kept, PictureFile, PictureStore};
 use crate::base::frame::{Rect, Square};
@@ -236,7 +235,7 @@ impl Loader {
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn stream(self: &Arc<Self>, from: u64, to: u64, ahead: usize) -> Result<Batches> {
+    pub fn stream(self: &Arc<Self>, from: u64, to: u64, ahead: usize) -> Result<Batches<Batch>> {
         let loader = Arc::clone(self);
         Batches::start(from, to, ahead, move |step| loader.batch(step))
     }
@@ -246,7 +245,7 @@ impl Loader {
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn stream_val(self: &Arc<Self>, ahead: usize) -> Result<Batches> {
+    pub fn stream_val(self: &Arc<Self>, ahead: usize) -> Result<Batches<Batch>> {
         let loader = Arc::clone(self);
         Batches::start(0, self.val_batches(), ahead, move |at| loader.val_batch(at))
     }
@@ -490,58 +489,6 @@ pub fn seeded(seed: u64, at: u64) -> StdRng {
     bytes[8..16].copy_from_slice(&at.to_le_bytes());
     bytes[16..].copy_from_slice(b"crops of a batch");
     StdRng::from_seed(bytes)
-}
-
-/// Batches in the order of their steps, made ahead.
-#[derive(Debug)]
-pub struct Batches<T = Batch> {
-    receiver: Option<Receiver<Result<T>>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl<T: Send + 'static> Batches<T> {
-    pub(super) fn start(
-        from: u64,
-        to: u64,
-        ahead: usize,
-        make: impl Fn(u64) -> Result<T> + Send + 'static,
-    ) -> Result<Batches<T>> {
-        let (sender, receiver) = bounded(ahead.max(1));
-        let thread = std::thread::Builder::new()
-            .name("batches".to_string())
-            .spawn(move || {
-                for step in from..to {
-                    let batch = make(step);
-                    let failed = batch.is_err();
-                    if sender.send(batch).is_err() || failed {
-                        return;
-                    }
-                }
-            })
-            .context("cannot start the thread that makes batches")?;
-        Ok(Batches {
-            receiver: Some(receiver),
-            thread: Some(thread),
-        })
-    }
-}
-
-impl<T> Iterator for Batches<T> {
-    type Item = Result<T>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.receiver.as_ref()?.recv().ok()
-    }
-}
-
-impl<T> Drop for Batches<T> {
-    fn drop(&mut self) {
-        // Without a receiver the thread's next send fails, and it ends.
-        self.receiver = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
 }
 
 #[cfg(test)]
