@@ -18,7 +18,7 @@ fn make_models(data: &Path, out: &Path) -> Command {
     command.env("TRAIN", env!("CARGO_BIN_EXE_train"));
     let tiny = [
         ("BACKBONE", "none"),
-        ("LETTER_RUN", "--epochs 2 --size 64 --small-first 1@32"),
+        ("LETTER_RUN", "--epochs 2 --size 64"),
         ("HAND_RUN", "--steps 2 --size 64"),
     ];
     command.envs(tiny);

@@ -16,7 +16,7 @@ use super::origin::Origin;
 use crate::recognize::crop::MAX_SIZE;
 use crate::train::data::augment::Recipe;
 use crate::train::data::dataset::{DataSource, Exclude};
-use crate::train::data::loader::{Balance, LoaderOptions, NothingShares, SmallFirst};
+use crate::train::data::loader::{Balance, LoaderOptions, NothingShares};
 use crate::train::network::block::Mode;
 
 /// Crops take this much of the hand's surroundings: their side is so many times the larger side of
@@ -79,9 +79,6 @@ pub struct TrainArgs {
     /// network of --from, else by preset]
     #[arg(long, value_name = "PIXELS")]
     pub size: Option<usize>,
-    /// Begin with so many epochs of smaller crops, which take less time: `5@128`
-    #[arg(long, value_name = "EPOCHS@PIXELS")]
-    pub small_first: Option<SmallFirst>,
     /// Highest learning rate of the backbone
     #[arg(long, value_name = "RATE")]
     pub lr: Option<f64>,
@@ -350,21 +347,6 @@ impl FromStr for Folds {
     }
 }
 
-impl FromStr for SmallFirst {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<SmallFirst> {
-        let parse = || {
-            let (epochs, size) = text.split_once('@')?;
-            Some(SmallFirst {
-                epochs: epochs.parse().ok()?,
-                size: size.parse().ok()?,
-            })
-        };
-        parse().context("expected EPOCHS@PIXELS, such as 5@128")
-    }
-}
-
 /// A training run's options, every one of them decided and checked.
 #[derive(Debug, Clone, Serialize)]
 pub struct TrainOptions {
@@ -392,8 +374,6 @@ pub struct TrainOptions {
     pub batch: usize,
     /// The input's side, in pixels.
     pub size: usize,
-    /// The run's first part, whose crops are smaller.
-    pub small_first: Option<SmallFirst>,
     /// The crop's side as a multiple of the hand box's larger side.
     pub crop_scale: f32,
     /// Highest learning rate of the backbone.
@@ -580,7 +560,6 @@ impl TrainArgs {
             epochs: self.epochs.unwrap_or(preset.epochs),
             batch: self.batch.unwrap_or(32),
             size: (self.size).unwrap_or(network.map_or(preset.size, |network| network.size)),
-            small_first: self.small_first,
             crop_scale: network.map_or(CROP_SCALE, |network| network.crop_scale),
             lr: self.lr.unwrap_or(preset.lr),
             head_lr: self.head_lr.unwrap_or(preset.head_lr),
@@ -614,7 +593,6 @@ impl TrainOptions {
         LoaderOptions {
             batch: self.batch,
             size: self.size,
-            small_first: self.small_first,
             crop_scale: self.crop_scale,
             recipe: self.augment.recipe(),
             balance: self.balance.into(),
@@ -640,19 +618,6 @@ impl TrainOptions {
             "--size must be a multiple of {SIZE_STEP} up to {MAX_SIZE}, not {}",
             self.size
         );
-        if let Some(SmallFirst { epochs, size }) = self.small_first {
-            ensure!(
-                (1..self.epochs).contains(&epochs),
-                "--small-first must take some of the {} epochs and leave some to crops of full \
-                 size, not take {epochs}",
-                self.epochs
-            );
-            ensure!(
-                size > 0 && size.is_multiple_of(SIZE_STEP) && size < self.size,
-                "--small-first needs crops of a multiple of {SIZE_STEP} below {} pixels, not {size}",
-                self.size
-            );
-        }
         for (name, rate) in [("--lr", self.lr), ("--head-lr", self.head_lr)] {
             ensure!(
                 rate > 0.0 && rate <= 10.0,
@@ -756,28 +721,12 @@ mod tests {
     }
 
     #[test]
-    fn the_first_epochs_can_see_smaller_crops() {
-        let options = parse("--data d --epochs 14 --small-first 6@128").unwrap();
-        let first = SmallFirst {
-            epochs: 6,
-            size: 128,
-        };
-        assert_eq!(options.small_first, Some(first));
-        assert_eq!(parse("--data d").unwrap().small_first, None);
-    }
-
-    #[test]
     fn what_makes_no_sense_is_refused_by_name() {
         for (line, name) in [
             ("--size 100", "--size"),
             ("--size 0", "--size"),
             ("--batch 0", "--batch"),
             ("--epochs 0", "--epochs"),
-            ("--small-first 128", "--small-first"),
-            ("--small-first 0@128", "--small-first"),
-            ("--epochs 4 --small-first 4@128", "--small-first"),
-            ("--small-first 2@100", "--small-first"),
-            ("--size 128 --small-first 2@128", "--small-first"),
             ("--lr 0", "--lr"),
             ("--head-lr NaN", "--head-lr"),
             ("--ema 1", "--ema"),

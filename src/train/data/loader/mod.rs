@@ -11,7 +11,6 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use serde::Serialize;
 
 use super::augment::{Augmenter, Backdrop, CropPoints, Recipe, Subject};
 use super::batches::Batches;
@@ -35,8 +34,6 @@ pub struct LoaderOptions {
     pub batch: usize,
     /// The crops' side, in pixels.
     pub size: usize,
-    /// The run's first part, whose crops are smaller, where it has one.
-    pub small_first: Option<SmallFirst>,
     /// The crop's side as a multiple of the hand box's larger side.
     pub crop_scale: f32,
     /// How training crops are varied.
@@ -52,16 +49,6 @@ pub struct LoaderOptions {
     pub drawn: f32,
     /// Threads that make crops, apart from those that train.
     pub threads: usize,
-}
-
-/// The first part of a run, in which training crops are smaller: most of what is to be learned shows in
-/// them too, and takes less time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct SmallFirst {
-    /// Epochs in it.
-    pub epochs: usize,
-    /// The crops' side in it, in pixels.
-    pub size: usize,
 }
 
 /// Crops with what they show.
@@ -177,16 +164,6 @@ impl Loader {
         self.make(step, &picks, Varied::Yes)
     }
 
-    /// The side of a batch's crops, in pixels.
-    fn size_of(&self, step: u64, varied: Varied) -> usize {
-        match (varied, self.options.small_first) {
-            (Varied::Yes, Some(first)) if step < first.epochs as u64 * self.steps_per_epoch() => {
-                first.size
-            }
-            _ => self.options.size,
-        }
-    }
-
     /// Validation pictures.
     pub fn val_len(&self) -> usize {
         self.val.len()
@@ -251,7 +228,7 @@ impl Loader {
     }
 
     fn make(&self, step: u64, picks: &[(u64, Pick)], varied: Varied) -> Result<Batch> {
-        let size = self.size_of(step, varied);
+        let size = self.options.size;
         let bytes = size * size * 3;
         let mut images = vec![0; picks.len() * bytes];
         let made: Vec<Result<Made>> = self.threads.install(|| {
@@ -259,7 +236,7 @@ impl Loader {
                 .par_chunks_exact_mut(bytes)
                 .zip(picks)
                 .map(|(image, &(at, pick))| {
-                    let mut augmenters = self.augmenters(varied, size);
+                    let mut augmenters = self.augmenters(varied);
                     let mut rng = seeded(self.options.seed, at);
                     let made = self.make_one(pick, &mut augmenters, &mut rng, image);
                     if let Varied::Yes = varied {
@@ -287,7 +264,8 @@ impl Loader {
         Ok(batch)
     }
 
-    fn augmenters(&self, varied: Varied, size: usize) -> Augmenters {
+    fn augmenters(&self, varied: Varied) -> Augmenters {
+        let size = self.options.size;
         let fresh = |recipe: &Recipe| Augmenters {
             samples: Augmenter::new(recipe.clone(), size),
             surroundings: Augmenter::new(recipe.for_surroundings(), size),
@@ -295,11 +273,7 @@ impl Loader {
         match varied {
             Varied::No => fresh(&Recipe::NONE),
             Varied::Yes => {
-                // Those of the run's first part are of no use after it.
-                let idle = self
-                    .idle()
-                    .pop()
-                    .filter(|idle| idle.samples.bytes() == size * size * 3);
+                let idle = self.idle().pop();
                 idle.unwrap_or_else(|| fresh(&self.options.recipe))
             }
         }

@@ -10,7 +10,6 @@ fn options(balance: Balance) -> LoaderOptions {
     LoaderOptions {
         batch: 8,
         size: SIZE,
-        small_first: None,
         crop_scale: 1.35,
         recipe: Recipe::ROOMS,
         balance,
@@ -79,28 +78,6 @@ fn a_stream_that_is_dropped_early_ends_its_thread() {
     let mut stream = loader.stream(0, 1_000_000, 2).unwrap();
     stream.next().unwrap().unwrap();
     drop(stream);
-}
-
-#[test]
-fn only_training_crops_of_the_first_epochs_are_small() {
-    let small = LoaderOptions {
-        small_first: Some(SmallFirst {
-            epochs: 2,
-            size: 16,
-        }),
-        ..options(Balance::Root)
-    };
-    let (_folder, loader) = loader(&drawn(), small);
-    let first = 2 * loader.steps_per_epoch();
-    let size = |step| {
-        let batch = loader.batch(step).unwrap();
-        assert_eq!(batch.images.len(), batch.len * batch.size * batch.size * 3);
-        batch.size
-    };
-    assert_eq!((size(0), size(first - 1)), (16, 16));
-    assert_eq!((size(first), size(first + 9)), (SIZE, SIZE));
-    assert_eq!(loader.val_batch(0).unwrap().size, SIZE);
-    assert_eq!(loader.plain_batch(0).unwrap().unwrap().size, SIZE);
 }
 
 #[test]
