@@ -52,8 +52,8 @@ pub struct HandArgs {
     /// Folder with hands.csv and frames.csv, whose rows have hand boxes
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
-    /// Leave out a signer, a signer's label or pictures of it by name (repeatable)
-    #[arg(long, value_name = "SIGNER[/LABEL[/PICTURE]]")]
+    /// Leave out a signer or a signer's label (repeatable)
+    #[arg(long, value_name = "SIGNER[/LABEL]")]
     pub exclude: Vec<Exclude>,
     /// Where the int8 network goes
     #[arg(long, value_name = "FILE", default_value = "models/hand.onnx")]

@@ -37,9 +37,8 @@ pub struct TrainArgs {
     /// [default: frames.csv beside hands.csv, where there is one]
     #[arg(long, value_name = "FILE.csv")]
     pub frames: Option<PathBuf>,
-    /// Leave out a signer, a signer's label or pictures of it by name: `massey_*`, `nihal108/[MN]`,
-    /// `*/digit_0`, `goshattrv/R/0331[678]` (repeatable)
-    #[arg(long, value_name = "SIGNER[/LABEL[/PICTURE]]")]
+    /// Leave out a signer or a signer's label: `massey_*`, `nihal108/[MN]`, `*/digit_0` (repeatable)
+    #[arg(long, value_name = "SIGNER[/LABEL]")]
     pub exclude: Vec<Exclude>,
     /// Share kept for validation of data without such pictures: of DIR/<CLASS>/ picked at random,
     /// of a CSV the last of each signer's pictures of a label [default: 0.2]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use csv::StringRecord;
 
-use super::exclude::{Candidate, Exclude};
+use super::exclude::Exclude;
 use super::{
     Dataset, HandPoints, MAX_PICTURES, MAX_TABLE, NOTHING, OTHER, Sample, Scene, Split, ordered,
 };
@@ -174,13 +174,9 @@ fn read_row(
     };
     let signer = filled(columns.signer, "signer")?;
     let label = filled(columns.label, "label")?;
-    let picture = Candidate {
-        signer,
-        label,
-        source_class: columns.source_class.map(field),
-        path: Path::new(field(columns.path)),
-    };
-    if exclude.iter().any(|pattern| pattern.matches(picture)) {
+    let source_class = columns.source_class.map(field);
+    let left_out = |pattern: &Exclude| pattern.matches(signer, label, source_class);
+    if exclude.iter().any(left_out) {
         return Ok(None);
     }
     let path = folder.join(filled(columns.path, "path")?);
