@@ -84,8 +84,14 @@ fn boxes_are_read_and_signers_are_judged_one_by_one() {
             "all26_mean": 0.5,
             "false_letters": 0.5,
             "signers": {
-                "ann": {"frames": 6, "static24": 0.5, "all26": 0.5, "no_hand": 1},
-                "bob": {"frames": 2, "static24": 0.5, "all26": 0.5, "no_hand": 0},
+                "ann": {"frames": 6, "accuracy": 0.5, "static24": 0.5, "all26": 0.5, "no_hand": 1},
+                "bob": {"frames": 2, "accuracy": 0.5, "static24": 0.5, "all26": 0.5, "no_hand": 0},
+            },
+            "accuracy": 0.5,
+            "classes": {
+                "A": {"pictures": 4, "accuracy": 0.5},
+                "B": {"pictures": 2, "accuracy": 0.5},
+                "nothing": {"pictures": 2, "accuracy": 0.5},
             },
             "confusions": [["A", "B", 1], ["B", "A", 1]],
         })

@@ -127,6 +127,34 @@ impl Rect {
         }
     }
 
+    /// This rectangle in pixels of a picture of `width` x `height`.
+    pub fn region(&self, width: usize, height: usize) -> Region {
+        let (w, h) = (width as f32, height as f32);
+        Region {
+            left: self.x0 * w,
+            top: self.y0 * h,
+            width: self.width() * w,
+            height: self.height() * h,
+        }
+    }
+
+    /// The square in the middle of this rectangle whose side is its smaller one, in pixels of a
+    /// picture of `width` x `height`.
+    pub fn middle(&self, width: usize, height: usize) -> Square {
+        let Region {
+            left,
+            top,
+            width,
+            height,
+        } = self.region(width, height);
+        let side = width.min(height);
+        Square {
+            left: left + (width - side) / 2.0,
+            top: top + (height - side) / 2.0,
+            side,
+        }
+    }
+
     /// Intersection over union with another rectangle, 0 to 1.
     pub fn iou(&self, other: &Rect) -> f32 {
         let width = (self.x1.min(other.x1) - self.x0.max(other.x0)).max(0.0);
@@ -146,6 +174,30 @@ pub struct Square {
     pub top: f32,
     /// Side, in pixels.
     pub side: f32,
+}
+
+/// A rectangle in pixels of a picture; it may reach beyond the picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Region {
+    /// Left edge, in pixels from the picture's left.
+    pub left: f32,
+    /// Top edge, in pixels from the picture's top.
+    pub top: f32,
+    /// Width, in pixels.
+    pub width: f32,
+    /// Height, in pixels.
+    pub height: f32,
+}
+
+impl From<Square> for Region {
+    fn from(square: Square) -> Region {
+        Region {
+            left: square.left,
+            top: square.top,
+            width: square.side,
+            height: square.side,
+        }
+    }
 }
 
 #[cfg(test)]

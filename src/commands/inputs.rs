@@ -13,7 +13,7 @@ use crate::base::machine;
 use crate::commands::predict::parse_box;
 use crate::demo::Text;
 use crate::int8::Isa;
-use crate::model::Model;
+use crate::model::{Model, Reads};
 use crate::recognize::finder::Finder;
 use crate::recognize::hand::Tracker;
 use crate::recognize::speller::{Speller, Spelling};
@@ -112,12 +112,36 @@ impl SourceArgs {
     }
 }
 
+/// Which network reads.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ModelArgs {
+    /// Read letters, or other classes, with this model instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// What of a picture the model reads, for a file that does not say so itself
+    #[arg(long, value_enum, requires = "model")]
+    pub reads: Option<Reads>,
+}
+
+impl ModelArgs {
+    /// The network that was asked for.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load(&self) -> Result<Model> {
+        match &self.model {
+            Some(path) => Model::load_as(path, self.reads),
+            None => Model::embedded(),
+        }
+    }
+}
+
 /// How frames are read.
 #[derive(Debug, Clone, Args)]
 pub struct ReaderArgs {
-    /// Read letters with this model instead of the built-in one
-    #[arg(long, value_name = "FILE")]
-    pub model: Option<PathBuf>,
+    /// Which network reads.
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// Read letters in this box only, into which the hand is put, instead of finding the hand: its
     /// left and top edge, width and height in fractions of the picture. Keys move it
     #[arg(long = "box", value_name = "X,Y,W,H", value_parser = parse_box)]
@@ -139,7 +163,7 @@ impl Default for ReaderArgs {
     /// As without any option.
     fn default() -> Self {
         ReaderArgs {
-            model: None,
+            model: ModelArgs::default(),
             guide: None,
             threshold: THRESHOLD,
             threads: 1,
@@ -155,14 +179,12 @@ impl ReaderArgs {
     /// When a model cannot be loaded.
     pub fn recognizer(&self, origin: &Origin) -> Result<Recognizer> {
         let threads = self.threads.into();
-        let mut model = match &self.model {
-            Some(path) => Model::load(path)?,
-            None => Model::embedded()?,
-        };
+        let mut model = self.model.load()?;
         model.set_threads(threads);
         let stills = are_stills(origin);
         let place = match self.guide {
             Some(guide) => HandPlace::Guide(guide),
+            None if model.reads().is_whole() => HandPlace::Whole,
             None => {
                 let mut finder = Finder::embedded()?;
                 finder.set_threads(threads);
@@ -204,13 +226,14 @@ pub struct SpellingArgs {
 }
 
 impl SpellingArgs {
-    /// A speller for letters from `origin`; `None` where its pictures do not follow each other.
-    pub fn speller(&self, origin: &Origin) -> Option<Speller> {
+    /// A speller for what `model` reads from `origin`; `None` where no class is a letter or pictures
+    /// do not follow each other.
+    pub fn speller(&self, origin: &Origin, model: &Model) -> Option<Speller> {
         let spelling = Spelling {
             dwell: self.dwell.map(|ms| Duration::from_millis(ms.into())),
             ..Spelling::DEFAULT
         };
-        (!are_stills(origin)).then(|| Speller::new(spelling))
+        (model.spells() && !are_stills(origin)).then(|| Speller::new(spelling))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::base::frame::Rect;
 use crate::base::joints::Joints;
 use crate::base::picture::Picture;
 use crate::commands::Answer;
-use crate::model::Model;
+use crate::commands::inputs::ModelArgs;
 use crate::recognize::THRESHOLD;
 use crate::recognize::finder::{Finder, Found};
 use crate::recognize::letter::LetterReader;
@@ -27,26 +27,26 @@ pub struct PredictArgs {
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
     /// The hand's box in fractions of the picture: its left and top edge, width and height.
-    /// Without it the hand is looked for
+    /// Without it the hand is looked for. With a model of whole pictures: the part to read
     #[arg(long = "box", value_name = "X,Y,W,H", value_parser = parse_box)]
     pub hand: Option<Rect>,
     /// Print JSON: an array with an object for each picture
     #[arg(long)]
     pub json: bool,
-    /// Read letters with this model instead of the built-in one
-    #[arg(long, value_name = "FILE")]
-    pub model: Option<PathBuf>,
+    /// Which network reads.
+    #[command(flatten)]
+    pub model: ModelArgs,
 }
 
 /// What was read from one picture, as `--json` prints it.
 #[derive(Debug, Serialize)]
 struct Prediction<'a> {
     path: Cow<'a, str>,
-    /// The letter at the default threshold; null for none.
+    /// The letter, or other class, at the default threshold; null for none.
     letter: Option<String>,
     confidence: f32,
     /// Left, top, width, height, in fractions of the picture.
-    /// Null where no hand was found.
+    /// Null where no hand was found, or the whole picture was read.
     #[serde(rename = "box")]
     hand: Option<[f32; 4]>,
     /// The hand's joints, x and y of each in fractions of the picture; null where none are known.
@@ -62,11 +62,7 @@ struct Prediction<'a> {
 /// When the model cannot be loaded, the only picture cannot be read, or the box cannot be cropped
 /// from a picture.
 pub fn predict(args: &PredictArgs) -> Result<Answer> {
-    let model = match &args.model {
-        Some(path) => Model::load(path)?,
-        None => Model::embedded()?,
-    };
-    let mut reader = LetterReader::new(model);
+    let mut reader = LetterReader::new(args.model.load()?);
     let mut finder = Finder::embedded()?;
     let all = args.images.len();
     let mut predictions = Vec::with_capacity(all);
@@ -99,8 +95,10 @@ fn read<'a>(
     hand: Option<Rect>,
 ) -> Result<Prediction<'a>> {
     let (width, height) = (picture.width, picture.height);
+    let is_whole = hand.is_none() && reader.model().reads().is_whole();
     let found = match hand {
         Some(hand) => Some(Found::certain(hand)),
+        None if is_whole => Some(Found::certain(Rect::FULL)),
         None => finder.hand(&picture.pixels, width, height)?,
     };
     let shown_path = path.to_string_lossy();
@@ -118,7 +116,7 @@ fn read<'a>(
     let hand = found.hand;
     let scores = reader
         .read(&picture.pixels, width, height, hand)
-        .with_context(|| format!("cannot read a letter from {}", path.display()))?;
+        .with_context(|| format!("cannot read {}", path.display()))?;
     if !found.is_hand(scores.best().0) {
         return Ok(without_hand);
     }
@@ -127,7 +125,7 @@ fn read<'a>(
         path: shown_path,
         letter: scores.letter(THRESHOLD).map(|letter| letter.to_string()),
         confidence: scores.best().1,
-        hand: Some([hand.x0, hand.y0, hand.width(), hand.height()]),
+        hand: (!is_whole).then_some([hand.x0, hand.y0, hand.width(), hand.height()]),
         joints: scores.joints,
         probabilities: top
             .into_iter()
@@ -140,7 +138,10 @@ fn table(prediction: &Prediction<'_>) -> String {
     let letter = match (&prediction.letter, prediction.hand) {
         (Some(letter), _) => letter,
         (None, Some(_)) => "no letter",
-        (None, None) => "no hand found (--box says where it is)",
+        (None, None) if prediction.probabilities.is_empty() => {
+            "no hand found (--box says where it is)"
+        }
+        (None, None) => "no class is certain",
     };
     let mut text = format!("{}: {letter}\n", prediction.path);
     let labels = prediction.probabilities.iter();

@@ -93,10 +93,10 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
     let source = args.source.open(pace)?;
     let mut recognizer = args.reader.recognizer(&origin)?;
     let setup = args.reader.setup(recognizer.model())?;
-    let speller = args.spelling.speller(&origin);
+    let speller = args.spelling.speller(&origin, recognizer.model());
     ensure!(
         args.practice.is_none() || speller.is_some(),
-        "cannot practise with {origin}: --practice takes pictures that follow each other"
+        "cannot practise with {origin}: --practice takes pictures that follow each other, and a model of letters"
     );
     let practice = args.practice.clone().map(SharedPractice::new);
     let stats = Stats::new();

@@ -2,15 +2,25 @@
 //! so that the trainer and the program cannot disagree on a key or a unit.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::base::frame::{Rect, Region};
 
 /// The largest input a network may have, in pixels a side.
 pub const MAX_INPUT_SIZE: usize = 1024;
 
 /// The label of pictures that show no letter.
 pub const NOTHING: &str = "nothing";
+
+/// Whether a label is one of the 26 letters.
+pub fn is_letter(label: &str) -> bool {
+    matches!(label.as_bytes(), [b'A'..=b'Z'])
+}
 
 /// The most labels a model may have.
 const MAX_LABELS: usize = 4096;
@@ -90,6 +100,58 @@ impl Preprocessing {
     }
 }
 
+/// What of a picture a network reads: the key `reads` of its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reads {
+    /// A hand: a square around its box
+    #[default]
+    Hand,
+    /// The whole picture, squeezed into a square
+    Squeezed,
+    /// The square in the picture's middle
+    Cut,
+}
+
+impl Reads {
+    /// Whether it is the whole picture, so that no hand is looked for.
+    pub fn is_whole(self) -> bool {
+        self != Reads::Hand
+    }
+
+    /// What becomes the network's input, where the hand, or what else is to be read, lies in `place`
+    /// of a picture of `width` x `height` pixels. `crop_scale` is the network's, for hands.
+    pub fn region(self, place: Rect, crop_scale: f32, width: usize, height: usize) -> Region {
+        match self {
+            Reads::Hand => place.square(crop_scale, width, height).into(),
+            Reads::Squeezed => place.region(width, height),
+            Reads::Cut => place.middle(width, height).into(),
+        }
+    }
+}
+
+/// Its value in a file.
+impl fmt::Display for Reads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reads::Hand => "hand",
+            Reads::Squeezed => "squeezed",
+            Reads::Cut => "cut",
+        })
+    }
+}
+
+impl FromStr for Reads {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Reads> {
+        [Reads::Hand, Reads::Squeezed, Reads::Cut]
+            .into_iter()
+            .find(|reads| reads.to_string() == text.trim())
+            .with_context(|| format!("its reads is {text:?}, but must be hand, squeezed or cut"))
+    }
+}
+
 /// What a letter network's file says about itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metadata {
@@ -97,6 +159,8 @@ pub struct Metadata {
     pub labels: Vec<String>,
     /// How a picture becomes the input.
     pub preprocessing: Preprocessing,
+    /// What of it does.
+    pub reads: Reads,
     /// Under what terms the weights may be used; empty where the file does not say.
     pub license: String,
     /// The commit of this project that trained it; empty where the file does not say.
@@ -106,11 +170,12 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// Metadata of a network made here.
+    /// Metadata of a network of hands made here.
     pub fn new(labels: Vec<String>, preprocessing: Preprocessing) -> Self {
         Metadata {
             labels,
             preprocessing,
+            reads: Reads::Hand,
             license: String::new(),
             training_commit: String::new(),
             data: String::new(),
@@ -138,6 +203,7 @@ impl Metadata {
             ("mean", mean.to_string()),
             ("std", std.to_string()),
             ("crop_scale", crop_scale.to_string()),
+            ("reads", self.reads.to_string()),
             ("labels", serde_json::to_string(&self.labels)?),
         ])
     }
@@ -149,6 +215,15 @@ impl Metadata {
     pub fn from_props(props: &BTreeMap<String, String>) -> Result<Self> {
         let text = |key: &str| props.get(key).cloned().unwrap_or_default();
         let labels = needed(props, "labels")?;
+        let reads: Reads = match props.get("reads") {
+            Some(reads) => reads.parse()?,
+            None => Reads::default(),
+        };
+        // There is no hand's box to scale where the whole picture is read.
+        let crop_scale = match reads.is_whole() && !props.contains_key("crop_scale") {
+            true => 1.0,
+            false => number(props, "crop_scale")?,
+        };
         let metadata = Metadata {
             labels: serde_json::from_str(labels)
                 .context("its labels are no JSON array of strings")?,
@@ -156,8 +231,9 @@ impl Metadata {
                 input_size: number(props, "input_size")?,
                 mean: number(props, "mean")?,
                 std: number(props, "std")?,
-                crop_scale: number(props, "crop_scale")?,
+                crop_scale,
             },
+            reads,
             license: text("license"),
             training_commit: text("training_commit"),
             data: text("data"),
@@ -239,6 +315,7 @@ mod tests {
             ("std", Some("0")),
             ("crop_scale", Some("wide")),
             ("crop_scale", Some("0")),
+            ("reads", Some("whole")),
         ] {
             let mut props = props(&metadata());
             match value {
@@ -248,6 +325,21 @@ mod tests {
             let error = format!("{:#}", Metadata::from_props(&props).unwrap_err());
             assert!(error.contains(key.trim_end_matches('s')), "{key}: {error}");
         }
+    }
+
+    #[test]
+    fn a_network_of_whole_pictures_needs_no_crop_scale() {
+        let whole = Metadata {
+            reads: Reads::Squeezed,
+            ..metadata()
+        };
+        let mut props = props(&whole);
+        assert_eq!(Metadata::from_props(&props).unwrap(), whole);
+        props.remove("crop_scale");
+        let read = Metadata::from_props(&props).unwrap();
+        assert_eq!(read.reads, Reads::Squeezed);
+        props.remove("reads");
+        assert!(Metadata::from_props(&props).is_err(), "a hand needs one");
     }
 
     #[test]

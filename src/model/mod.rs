@@ -14,7 +14,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 
 pub use maps::{MapMetadata, MapModel};
-pub use metadata::{MAX_INPUT_SIZE, Metadata, NOTHING, Preprocessing};
+pub use metadata::{MAX_INPUT_SIZE, Metadata, NOTHING, Preprocessing, Reads, is_letter};
 
 use engine::Engine;
 use file::OnnxFile;
@@ -57,8 +57,21 @@ impl Model {
     /// lack what is needed to read pictures; its input or output does not fit them; or the runtime
     /// cannot run it.
     pub fn load(path: &Path) -> Result<Self> {
+        Self::load_as(path, None)
+    }
+
+    /// As [`Model::load`]; `reads` says what of a picture the network reads, whatever the file does.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_as(path: &Path, reads: Option<Reads>) -> Result<Self> {
         OnnxFile::read(path)
-            .and_then(Self::from_file)
+            .and_then(|mut file| {
+                if let Some(reads) = reads {
+                    file.props.insert("reads".to_owned(), reads.to_string());
+                }
+                Self::from_file(file)
+            })
             .with_context(|| format!("cannot load the model {}", path.display()))
     }
 
@@ -126,6 +139,16 @@ impl Model {
     /// What the file says about itself.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// What of a picture it reads.
+    pub fn reads(&self) -> Reads {
+        self.metadata.reads
+    }
+
+    /// Whether any of its labels is a single letter, so that what it reads can be spelled with.
+    pub fn spells(&self) -> bool {
+        (self.labels.iter()).any(|label| label.chars().count() == 1)
     }
 
     /// The crop's height and width, in pixels.

@@ -25,6 +25,16 @@ pub(super) struct Card {
     pub right: f32,
 }
 
+/// What is said where no class is shown: some networks know no letters.
+fn unsure(reading: Option<&Reading>) -> &'static str {
+    let is_word = |label: &str| label != NOTHING && label.chars().count() > 1;
+    let words = reading.is_some_and(|reading| reading.top.iter().any(|(label, _)| is_word(label)));
+    match words {
+        true => "not sure",
+        false => "no letter",
+    }
+}
+
 impl Painter<'_, '_> {
     /// The panel at the lower left, with room for a big letter and a column beside it of so many
     /// pixels of 640x480.
@@ -84,7 +94,7 @@ impl Painter<'_, '_> {
                 self.canvas.fill_rounded(dash, 99.0, DIM);
                 let style = self.style(Face::Text, 15.0);
                 let y = area.y as f32 + 26.0 * self.scale;
-                self.write(left, y, style, DIM, "no letter");
+                self.write(left, y, style, DIM, unsure(self.scene.reading));
                 self.bar(
                     left,
                     right,

@@ -8,15 +8,15 @@ use fast_image_resize::images::{TypedCroppedImageMut, TypedImage, TypedImageRef}
 use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
-use crate::base::frame::Square;
+use crate::base::frame::{Region, Square};
 use crate::model::MAX_INPUT_SIZE;
 
 /// What lies outside the picture, in each channel: the networks' normalisation mean (114 of 255,
 /// see [`crate::model`]), which is zero to a network and equals its own zero padding.
 pub const OUTSIDE: u8 = 114;
 
-/// A square's side may be this many times the picture's larger side. A wider one holds next to
-/// nothing of the picture and can only come from a broken box.
+/// What is cropped may be this many times as wide as the picture's larger side. A wider crop holds
+/// next to nothing of the picture and can only come from a broken box.
 const MAX_SIDE: f64 = 16.0;
 
 /// The largest crop, in pixels a side: no network takes a larger one.
@@ -31,7 +31,7 @@ pub const MAX_SIZE: usize = MAX_INPUT_SIZE;
 pub struct Cropper {
     resizer: Resizer,
     options: ResizeOptions,
-    /// The part of the picture that the square touches, with a margin of [`OUTSIDE`].
+    /// The part of the picture that the crop touches, with a margin of [`OUTSIDE`].
     padded: Vec<u8>,
 }
 
@@ -70,25 +70,41 @@ impl Cropper {
         size: usize,
         out: &mut [u8],
     ) -> Result<()> {
-        check_buffers(pixels, width, height, size, out)?;
-        check_square(square, width, height)?;
+        self.squeeze(pixels, width, height, square.into(), size, out)
+    }
 
-        let (left, top) = (f64::from(square.left), f64::from(square.top));
-        let side = f64::from(square.side);
+    /// As [`Cropper::crop`] of a region of any proportions, which is squeezed into the square.
+    ///
+    /// # Errors
+    /// As [`Cropper::crop`].
+    pub fn squeeze(
+        &mut self,
+        pixels: &[u8],
+        width: usize,
+        height: usize,
+        region: Region,
+        size: usize,
+        out: &mut [u8],
+    ) -> Result<()> {
+        check_buffers(pixels, width, height, size, out)?;
+        check_region(region, width, height)?;
+
+        let (left, top) = (f64::from(region.left), f64::from(region.top));
+        let (wide, high) = (f64::from(region.width), f64::from(region.height));
         let inside =
-            left >= 0.0 && top >= 0.0 && left + side <= width as f64 && top + side <= height as f64;
+            left >= 0.0 && top >= 0.0 && left + wide <= width as f64 && top + high <= height as f64;
         if inside {
             let source = rgb(pixels, width, height)?;
             let mut target = rgb_mut(out, size)?;
-            let options = self.options.crop(left, top, side, side);
+            let options = self.options.crop(left, top, wide, high);
             return self
                 .resizer
                 .resize_typed(&source, &mut target, &options)
                 .context("cannot scale a crop");
         }
 
-        let columns = Span::of(left, side, width, size);
-        let rows = Span::of(top, side, height, size);
+        let columns = Span::of(left, wide, width, size);
+        let rows = Span::of(top, high, height, size);
         out.fill(OUTSIDE);
         self.pad(pixels, width, height, &columns, &rows);
         let source = rgb(&self.padded, columns.source_len(), rows.source_len())?;
@@ -133,10 +149,10 @@ impl Cropper {
 /// One axis of a crop that reaches beyond the picture: the crop's pixels that see any of the
 /// picture, and the source pixels that those see. The rest of the crop is constant, so the
 /// padded copy never exceeds the picture by more than the filter's reach, however large the
-/// square is.
+/// region is.
 #[derive(Debug)]
 struct Span {
-    /// Where the square starts in the picture, in source pixels.
+    /// Where the region starts in the picture, in source pixels.
     origin: f64,
     /// Source pixels for each pixel of the crop.
     step: f64,
@@ -220,31 +236,37 @@ fn check_buffers(
     Ok(())
 }
 
-/// Whether [`Cropper::crop`] takes this square of a picture of `width` x `height` pixels.
-pub fn can_crop(square: Square, width: usize, height: usize) -> bool {
-    check_square(square, width, height).is_ok()
+/// Whether [`Cropper::squeeze`] takes this region of a picture of `width` x `height` pixels.
+pub fn can_crop(region: Region, width: usize, height: usize) -> bool {
+    check_region(region, width, height).is_ok()
 }
 
-fn check_square(square: Square, width: usize, height: usize) -> Result<()> {
-    let Square { left, top, side } = square;
-    if !(left.is_finite() && top.is_finite() && side.is_finite()) || side < 1.0 {
-        bail!("the square to crop is degenerate: {side} pixels wide at ({left}, {top})");
+fn check_region(region: Region, width: usize, height: usize) -> Result<()> {
+    let Region {
+        left,
+        top,
+        width: wide,
+        height: high,
+    } = region;
+    let numbers = [left, top, wide, high];
+    if !numbers.iter().all(|number| number.is_finite()) || wide.min(high) < 1.0 {
+        bail!("what to crop is degenerate: {wide} x {high} pixels at ({left}, {top})");
     }
     let larger = width.max(height) as f64;
     ensure!(
-        f64::from(side) <= MAX_SIDE * larger,
-        "the square to crop is {side} pixels wide in a picture of {width} x {height}"
+        f64::from(wide.max(high)) <= MAX_SIDE * larger,
+        "what to crop has {wide} x {high} pixels in a picture of {width} x {height}"
     );
     let (right, bottom) = (
-        f64::from(left) + f64::from(side),
-        f64::from(top) + f64::from(side),
+        f64::from(left) + f64::from(wide),
+        f64::from(top) + f64::from(high),
     );
     ensure!(
         f64::from(left) < width as f64
             && f64::from(top) < height as f64
             && right > 0.0
             && bottom > 0.0,
-        "the square to crop, {side} pixels wide at ({left}, {top}), \
+        "what to crop, {wide} x {high} pixels at ({left}, {top}), \
          lies outside the picture of {width} x {height}"
     );
     Ok(())
@@ -262,6 +284,7 @@ fn rgb_mut(out: &mut [u8], size: usize) -> Result<TypedImage<'_, U8x3>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::frame::Rect;
 
     /// A picture whose every pixel is told apart from its neighbours.
     fn picture(width: usize, height: usize) -> Vec<u8> {
@@ -304,6 +327,30 @@ mod tests {
             out.iter().all(|&v| (95..=105).contains(&v)),
             "fine stripes alias: {out:?}"
         );
+    }
+
+    #[test]
+    fn a_region_of_other_proportions_is_squeezed_into_the_square() {
+        // Red on the left half, green on the right, blue below.
+        let (width, height) = (96, 32);
+        let pixels: Vec<u8> = (0..width * height)
+            .flat_map(|at| match (at % width, at / width) {
+                (_, 24..) => [0, 0, 255],
+                (..48, _) => [255, 0, 0],
+                _ => [0, 255, 0],
+            })
+            .collect();
+        let whole = Rect::FULL.region(width, height);
+        let mut out = vec![0; 16 * 16 * 3];
+        let mut cropper = Cropper::new();
+        cropper
+            .squeeze(&pixels, width, height, whole, 16, &mut out)
+            .unwrap();
+        let pixel = |x: usize, y: usize| &out[(y * 16 + x) * 3..][..3];
+        assert_eq!(pixel(0, 0), [255, 0, 0]);
+        assert_eq!(pixel(6, 10), [255, 0, 0]);
+        assert_eq!(pixel(9, 10), [0, 255, 0]);
+        assert_eq!(pixel(15, 15), [0, 0, 255]);
     }
 
     #[test]

@@ -49,9 +49,12 @@ impl LetterReader {
         &self.model
     }
 
-    /// The box of a hand that fills a picture of `width` x `height` pixels: with it, the network
-    /// sees the whole picture.
+    /// The box to read in a picture of `width` x `height` pixels so that the network sees the whole
+    /// picture: that of a hand that fills it, for a network of hands.
     pub fn whole(&self, width: usize, height: usize) -> Rect {
+        if self.model.reads().is_whole() {
+            return Rect::FULL;
+        }
         let (w, h) = (width as f32, height as f32);
         let side = w.max(h) / self.model.metadata().preprocessing.crop_scale;
         Rect {
@@ -62,7 +65,8 @@ impl LetterReader {
         }
     }
 
-    /// Reads the hand in the box `hand` of a picture of `height * width` RGB pixels.
+    /// Reads the hand in the box `place` of a picture of `height * width` RGB pixels, or, with a
+    /// network of whole pictures, that part of the picture.
     ///
     /// # Errors
     /// When the box is degenerate or outside the picture (see [`Cropper::crop`]), or the network
@@ -72,20 +76,21 @@ impl LetterReader {
         pixels: &[u8],
         width: usize,
         height: usize,
-        hand: Rect,
+        place: Rect,
     ) -> Result<Scores<'_>> {
         let start = Instant::now();
         let preprocessing = self.model.metadata().preprocessing;
-        let square = hand.square(preprocessing.crop_scale, width, height);
+        let scale = preprocessing.crop_scale;
+        let region = self.model.reads().region(place, scale, width, height);
         let size = preprocessing.input_size;
         self.cropper
-            .crop(pixels, width, height, square, size, &mut self.crop)?;
+            .squeeze(pixels, width, height, region, size, &mut self.crop)?;
         let cropped = Instant::now();
         let joints = self.model.read(&self.crop, &mut self.probabilities)?;
         let placed = |[x, y]: [f32; 2]| {
             [
-                (square.left + x * square.side) / width as f32,
-                (square.top + y * square.side) / height as f32,
+                (region.left + x * region.width) / width as f32,
+                (region.top + y * region.height) / height as f32,
             ]
         };
         Ok(Scores {

@@ -48,8 +48,10 @@ pub struct Reading {
     /// Probability of the most probable class, 0 to 1.
     pub confidence: f32,
     /// The most probable classes with their probabilities, best first; `nothing` may be among them.
+    /// Empty where no hand was found.
     pub top: Vec<(Arc<str>, f32)>,
-    /// The hand's box, which hugs the hand; `None` where no hand was found.
+    /// The hand's box, which hugs the hand; `None` where no hand was found, or the whole picture was
+    /// read.
     pub hand: Option<Rect>,
     /// The hand's joints in fractions of the frame, not steadied; `None` where no hand was found,
     /// the network does not give them, or what it gives fits no hand in the box.
@@ -90,6 +92,8 @@ pub enum HandPlace {
     /// Always in this box, into which the signer puts the hand. A box hugs the hand: what the
     /// network sees around it follows from the model's crop scale.
     Guide(Rect),
+    /// Nowhere: the network reads whole pictures.
+    Whole,
 }
 
 impl HandPlace {
@@ -97,7 +101,7 @@ impl HandPlace {
     fn seen(&self) -> Option<Rect> {
         match self {
             HandPlace::Found(tracker) => tracker.seen(),
-            HandPlace::Guide(_) => None,
+            HandPlace::Guide(_) | HandPlace::Whole => None,
         }
     }
 
@@ -134,7 +138,7 @@ impl Recognizer {
         let motion = match options.place {
             HandPlace::Found(_) => Motion::new(model.labels()),
             // The box stays where it is, whatever the hand does.
-            HandPlace::Guide(_) => Motion::default(),
+            HandPlace::Guide(_) | HandPlace::Whole => Motion::default(),
         };
         Recognizer {
             reader: LetterReader::new(model),
@@ -168,7 +172,7 @@ impl Recognizer {
     }
 
     /// Finds the hand in a frame and reads its letter. A frame without a hand is read as no
-    /// letter.
+    /// letter. A network of whole pictures reads the frame.
     ///
     /// # Errors
     /// When the network fails.
@@ -193,6 +197,7 @@ impl Recognizer {
         };
         self.observe_nothing(frame);
         if let Some(found) = found {
+            let is_whole = matches!(self.options.place, HandPlace::Whole);
             let threshold = self.options.threshold;
             let (pixels, width, height) = (&frame.pixels, frame.width, frame.height);
             let scores = self.reader.read(pixels, width, height, found.hand)?;
@@ -209,7 +214,7 @@ impl Recognizer {
             if found.is_hand(label) {
                 let fit = joints.filter(|(_, hull)| fits(hull, &found.hand, aspect));
                 reading.joints = fit.map(|(joints, _)| joints);
-                reading.hand = Some(hand);
+                reading.hand = (!is_whole).then_some(hand);
                 reading.letter = scores.letter(threshold).map(Arc::clone);
                 reading.confidence = probability;
                 reading.top = scores.top(TOP);
@@ -260,7 +265,7 @@ impl Recognizer {
         let mut average = self.steady.average().to_vec();
         let drawn = self.motion.settle(&mut average);
         reading.letter = (drawn.or(shown).and_then(|at| labels.get(at))).map(Arc::clone);
-        if reading.hand.is_some() {
+        if self.observation.is_read {
             let mut top: Vec<_> = labels.iter().map(Arc::clone).zip(average).collect();
             top.sort_by(|a, b| b.1.total_cmp(&a.1));
             top.truncate(TOP);
@@ -288,11 +293,14 @@ impl Recognizer {
         let found = match &mut self.options.place {
             HandPlace::Guide(hand) => Some(Found::certain(*hand)),
             HandPlace::Found(tracker) => tracker.follow(frame)?,
+            HandPlace::Whole => Some(Found::certain(Rect::FULL)),
         };
         let scale = self.model().metadata().preprocessing.crop_scale;
+        let reads = self.model().reads();
+        let (width, height) = (frame.width, frame.height);
         Ok(found.filter(|found| {
-            let square = found.hand.square(scale, frame.width, frame.height);
-            crop::can_crop(square, frame.width, frame.height)
+            let region = reads.region(found.hand, scale, width, height);
+            crop::can_crop(region, width, height)
         }))
     }
 }

@@ -366,7 +366,7 @@ fn training_and_evaluation_read_what_was_collected() {
         whole: false,
         shrink: Vec::new(),
         json: true,
-        model: None,
+        model: Default::default(),
     });
     let report: serde_json::Value = serde_json::from_str(&report.unwrap().text).unwrap();
     assert_eq!(report["signers"]["ada"]["frames"], 9, "{report}");

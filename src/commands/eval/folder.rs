@@ -16,6 +16,8 @@ pub(super) struct Labelled {
     pub path: PathBuf,
     pub signer: Arc<str>,
     pub label: Arc<str>,
+    /// Whether it shows no letter, nor anything else that is a class.
+    pub is_nothing: bool,
 }
 
 /// The pictures under `folder`, by signer and label, in path order.
@@ -70,7 +72,8 @@ fn add_signer(
         if paths.is_empty() {
             continue;
         }
-        if !is_no_letter(&label) && !known.iter().any(|known| **known == *label) {
+        let is_nothing = is_no_letter(&label, known);
+        if !is_nothing && !known.iter().any(|known| **known == *label) {
             let known: BTreeSet<&str> = known.iter().map(|known| &**known).collect();
             bail!(
                 "{} is named after no label of the model; it knows {}, and other and nothing \
@@ -84,6 +87,7 @@ fn add_signer(
             path,
             signer: Arc::clone(&signer),
             label: Arc::clone(&label),
+            is_nothing,
         }));
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! `signcam eval`: how many letters of a labelled folder are read right, signer by signer.
+//! `signcam eval`: how many letters, or pictures of other classes, of a labelled folder are read
+//! right, signer by signer.
 //!
 //! Pictures of one signer are near-copies of each other, so that a figure over all pictures
 //! would say how many pictures somebody took: what counts here is the mean over signers, and the
@@ -13,6 +14,7 @@ mod report;
 mod shrink;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -22,7 +24,7 @@ use clap::{ArgGroup, Args};
 use crate::base::frame::Rect;
 use crate::base::picture::Picture;
 use crate::commands::Answer;
-use crate::commands::inputs::ReaderArgs;
+use crate::commands::inputs::{ModelArgs, ReaderArgs};
 use crate::model::{Model, NOTHING};
 use crate::recognize::THRESHOLD;
 use crate::recognize::finder::{Finder, Found};
@@ -34,14 +36,15 @@ use joints::{Distances, JointFigures, Reference};
 use report::{Failure, Outcome, Report};
 use shrink::Shrunk;
 
-/// The label of pictures of a hand that signs no letter; counted as [`NOTHING`].
+/// The label of pictures of a hand that signs no letter; counted as [`NOTHING`], unless the model
+/// has a class of this name.
 const OTHER: &str = "other";
 
 /// What `signcam eval` takes.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("table").args(["boxes", "clips"]).multiple(true))]
 pub struct EvalArgs {
-    /// Folder of pictures: DIR/<signer>/<LABEL>/* or, for one signer, DIR/<LABEL>/*.
+    /// Folder of pictures: DIR/<signer>/<LABEL>/* or, for one signer or none, DIR/<LABEL>/*.
     /// The labels `other` and `nothing` stand for no letter
     #[arg(value_name = "DIR", required_unless_present = "clips")]
     pub folder: Option<PathBuf>,
@@ -75,9 +78,9 @@ pub struct EvalArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Read letters with this model instead of the built-in one
-    #[arg(long, value_name = "FILE")]
-    pub model: Option<PathBuf>,
+    /// Which network reads.
+    #[command(flatten)]
+    pub model: ModelArgs,
 }
 
 /// Reads a table of boxes, for the fuzzers.
@@ -157,12 +160,9 @@ pub fn eval(args: &EvalArgs) -> Result<Answer> {
         return Ok(Answer::whole(text));
     }
     let folder = args.folder.as_deref().context("eval takes a folder")?;
-    let model = match &args.model {
-        Some(path) => Model::load(path)?,
-        None => Model::embedded()?,
-    };
+    let model = args.model.load()?;
     let mut pictures = labelled_pictures(folder, model.labels())?;
-    let unless_told = if args.whole {
+    let unless_told = if args.whole || model.reads().is_whole() {
         Hand::Whole
     } else {
         Hand::Unknown
@@ -172,7 +172,7 @@ pub fn eval(args: &EvalArgs) -> Result<Answer> {
         let boxes = Boxes::read(table, args.split.as_deref())?;
         (pictures, places) = boxes.place(pictures, folder)?;
         if args.find {
-            (places.iter_mut()).for_each(|place| place.hand = Hand::Unknown);
+            (places.iter_mut()).for_each(|place| place.hand = unless_told);
         }
     }
     let all = pictures.len();
@@ -203,10 +203,10 @@ pub fn eval(args: &EvalArgs) -> Result<Answer> {
     report.failed = failed;
     report.shrink = args.shrink.iter().copied().zip(reports).collect();
     Ok(Answer {
-        text: if args.json {
-            serde_json::to_string_pretty(&report)? + "\n"
-        } else {
-            report.table()
+        text: match (args.json, report.has_letters()) {
+            (true, _) => serde_json::to_string_pretty(&report)? + "\n",
+            (false, true) => report.table(),
+            (false, false) => report.table_of_classes(),
         },
         failed: failures,
         all,
@@ -305,7 +305,7 @@ impl Eyes {
             }
         };
         (sizes.iter().map(read).collect::<Result<_>>())
-            .with_context(|| format!("cannot read a letter from {}", path.display()))
+            .with_context(|| format!("cannot read {}", path.display()))
     }
 
     fn read(&mut self, picture: &Picture, place: &Place) -> Result<Seen> {
@@ -343,7 +343,7 @@ impl Eyes {
     }
 }
 
-/// Whether a label stands for no letter.
-fn is_no_letter(label: &str) -> bool {
-    label == NOTHING || label == OTHER
+/// Whether a label stands for no letter, with a model of these labels.
+fn is_no_letter(label: &str, known: &[Arc<str>]) -> bool {
+    label == NOTHING || label == OTHER && !known.iter().any(|known| **known == *label)
 }

@@ -8,9 +8,8 @@ use serde::Serialize;
 
 use super::calibration::Calibration;
 use super::folder::Labelled;
-use super::is_no_letter;
 use super::joints::JointFigures;
-use crate::model::NOTHING;
+use crate::model::{NOTHING, is_letter};
 
 /// Letters that are movements: a picture of their hand's shape alone says little.
 const MOVING: [&str; 2] = ["J", "Z"];
@@ -50,6 +49,13 @@ pub(super) struct Failure {
     pub error: String,
 }
 
+/// How the pictures of a class are read.
+#[derive(Debug, Serialize)]
+struct Class {
+    pictures: usize,
+    accuracy: f64,
+}
+
 /// Accuracies are shares in 0..1; `None`, null in JSON, where there is nothing to take a share of.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -62,6 +68,10 @@ pub(super) struct Report {
     /// Share of pictures without a letter that are shown as one.
     false_letters: Option<f64>,
     signers: BTreeMap<String, Signer>,
+    /// Share of all pictures that are read as what they show, `nothing` included.
+    accuracy: f64,
+    /// Each class by its label, `nothing` included.
+    classes: BTreeMap<String, Class>,
     /// What was signed, what was read, how often; most often first.
     confusions: Vec<(String, String, usize)>,
     /// Pictures that count nowhere, because they could not be read; left out where there are none.
@@ -100,6 +110,8 @@ struct Doubt {
 struct Signer {
     /// Pictures of this signer, those without a letter included.
     frames: usize,
+    /// Share of them that are read as what they show.
+    accuracy: f64,
     static24: Option<f64>,
     all26: Option<f64>,
     /// Pictures of letters in which no hand was found; each counts as wrong.
@@ -135,7 +147,7 @@ type Readings<'a> = BTreeMap<(&'a str, &'a str), BTreeMap<&'a str, usize>>;
 
 #[derive(Debug, Default)]
 struct Tally {
-    frames: usize,
+    all: Share,
     static24: Share,
     all26: Share,
     no_hand: usize,
@@ -148,42 +160,46 @@ impl Report {
         let mut false_letters = Share::default();
         let mut calibration = Calibration::default();
         let mut letters: BTreeMap<String, Share> = BTreeMap::new();
+        let mut classes: BTreeMap<String, Share> = BTreeMap::new();
+        let mut all = Share::default();
         let mut readings = Readings::new();
         for (picture, outcome) in pictures.iter().zip(outcomes) {
-            if let Outcome::Read {
-                label, confidence, ..
-            } = outcome
-            {
-                let signed = match is_no_letter(&picture.label) {
-                    true => NOTHING,
-                    false => &picture.label,
-                };
-                calibration.count(*confidence, label == signed);
+            let signed = match picture.is_nothing {
+                true => NOTHING,
+                false => &picture.label,
+            };
+            let is_right = match outcome {
+                Outcome::NoHand => signed == NOTHING,
+                Outcome::Read { label, .. } => label == signed,
+            };
+            if let Outcome::Read { confidence, .. } = outcome {
+                calibration.count(*confidence, is_right);
             }
             let tally = tallies.entry(picture.signer.to_string()).or_default();
-            tally.frames += 1;
-            if is_no_letter(&picture.label) {
+            let class = classes.entry(signed.to_owned()).or_default();
+            for share in [&mut tally.all, class, &mut all] {
+                share.count(is_right);
+            }
+            if picture.is_nothing {
                 false_letters.count(matches!(outcome, Outcome::Read { shown: true, .. }));
                 continue;
             }
-            let right = match outcome {
-                Outcome::NoHand => {
-                    tally.no_hand += 1;
-                    false
-                }
+            match outcome {
+                Outcome::NoHand => tally.no_hand += 1,
                 Outcome::Read { label, .. } => {
                     let letter = readings.entry((&picture.signer, &picture.label));
                     *letter.or_default().entry(label).or_default() += 1;
-                    **label == *picture.label
                 }
-            };
-            tally.all26.count(right);
+            }
             letters
                 .entry(picture.label.to_string())
                 .or_default()
-                .count(right);
-            if !MOVING.contains(&&*picture.label) {
-                tally.static24.count(right);
+                .count(is_right);
+            if is_letter(&picture.label) {
+                tally.all26.count(is_right);
+                if !MOVING.contains(&&*picture.label) {
+                    tally.static24.count(is_right);
+                }
             }
         }
         let signers: BTreeMap<String, Signer> = tallies
@@ -198,6 +214,11 @@ impl Report {
             all26_mean: mean(&all26),
             false_letters: false_letters.value(),
             signers,
+            accuracy: all.value().unwrap_or_default(),
+            classes: classes
+                .into_iter()
+                .map(|(label, share)| (label, Class::from(share)))
+                .collect(),
             confusions: confusions(&readings),
             failed: Vec::new(),
             joints: None,
@@ -206,6 +227,37 @@ impl Report {
             letters,
             doubts: doubts(&readings),
         }
+    }
+
+    /// Whether any picture shows one of the 26 letters.
+    pub(super) fn has_letters(&self) -> bool {
+        self.letters.keys().any(|label| is_letter(label))
+    }
+
+    /// The report for people where no class is a letter.
+    pub(super) fn table_of_classes(&self) -> String {
+        let mut rows = vec![Row::head("class")];
+        for (label, class) in &self.classes {
+            rows.push(Row::of(label, class.pictures, class.accuracy));
+        }
+        let pictures = self.classes.values().map(|class| class.pictures).sum();
+        rows.push(Row::of("all", pictures, self.accuracy));
+        let mut text = columns(&rows);
+        if self.signers.len() > 1 {
+            rows = vec![Row::head("signer")];
+            for (name, signer) in &self.signers {
+                rows.push(Row::of(name, signer.frames, signer.accuracy));
+            }
+            text = text + "\n" + &columns(&rows);
+        }
+        let no_hand: usize = self.signers.values().map(|signer| signer.no_hand).sum();
+        if no_hand > 0 {
+            let _ = writeln!(
+                text,
+                "\nno hand was found in {no_hand}, which count as misread"
+            );
+        }
+        text + "\n" + &self.misread() + &self.calibrated()
     }
 
     /// The report for people.
@@ -249,25 +301,14 @@ impl Report {
             let _ = writeln!(text, "{joints}");
         }
         text += &self.smaller();
-        if let Some(error) = self.calibration.expected_error() {
-            let _ = writeln!(
-                text,
-                "expected calibration error: {error:.3} (how far confidence and accuracy are apart)"
-            );
-        }
+        text += &self.calibrated();
         if !self.letters.is_empty() {
             text += "\nletters, worst first:\n";
         }
         for row in self.letters_worst_first().chunks(LETTERS_A_ROW) {
             let _ = writeln!(text, "{}", row.join("  ").trim_end());
         }
-        if !self.confusions.is_empty() {
-            let most = self.confusions.iter().take(SHOWN_CONFUSIONS);
-            let most: Vec<String> = most
-                .map(|(signed, read, count)| format!("{signed} as {read} {count}"))
-                .collect();
-            let _ = writeln!(text, "most often misread: {}", most.join(", "));
-        }
+        text += &self.misread();
         if !self.doubts.is_empty() {
             text += "signers' letters that are mostly read as others (doubtful labels, or hard to read):\n";
         }
@@ -315,6 +356,27 @@ impl Report {
         text
     }
 
+    /// A line of the confusions, the most frequent first; empty where there are none.
+    fn misread(&self) -> String {
+        if self.confusions.is_empty() {
+            return String::new();
+        }
+        let most = self.confusions.iter().take(SHOWN_CONFUSIONS);
+        let most: Vec<String> = most
+            .map(|(signed, read, count)| format!("{signed} as {read} {count}"))
+            .collect();
+        format!("most often misread: {}\n", most.join(", "))
+    }
+
+    /// A line of how far confidence can be trusted; empty where nothing was read.
+    fn calibrated(&self) -> String {
+        self.calibration.expected_error().map_or(String::new(), |error| {
+            format!(
+                "expected calibration error: {error:.3} (how far confidence and accuracy are apart)\n"
+            )
+        })
+    }
+
     /// Each label's share of pictures that are read right, and how many there are.
     fn letters_worst_first(&self) -> Vec<String> {
         let mut letters: Vec<_> = self.letters.iter().collect();
@@ -324,6 +386,37 @@ impl Report {
         };
         letters.iter().map(cell).collect()
     }
+}
+
+/// A name, how many pictures, and how many of them are read right, as text.
+struct Row(String, String, String);
+
+impl Row {
+    fn of(name: &str, pictures: usize, accuracy: f64) -> Self {
+        Row(
+            name.to_owned(),
+            pictures.to_string(),
+            percent(Some(accuracy)),
+        )
+    }
+
+    fn head(name: &str) -> Self {
+        Row(
+            name.to_owned(),
+            "pictures".to_owned(),
+            "accuracy".to_owned(),
+        )
+    }
+}
+
+/// Rows as lines, each as wide as the widest name asks for.
+fn columns(rows: &[Row]) -> String {
+    let width = rows.iter().map(|Row(name, ..)| name.chars().count()).max();
+    let width = width.unwrap_or_default();
+    let lines = rows.iter().map(|Row(name, pictures, accuracy)| {
+        format!("{name:<width$}  {pictures:>8}  {accuracy:>8}\n")
+    });
+    lines.collect()
 }
 
 /// What was signed, what was read, how often, whoever signed; most often first.
@@ -381,10 +474,20 @@ impl fmt::Display for Doubt {
     }
 }
 
+impl From<Share> for Class {
+    fn from(share: Share) -> Self {
+        Class {
+            pictures: share.all,
+            accuracy: share.value().unwrap_or_default(),
+        }
+    }
+}
+
 impl From<Tally> for Signer {
     fn from(tally: Tally) -> Self {
         Signer {
-            frames: tally.frames,
+            frames: tally.all.all,
+            accuracy: tally.all.value().unwrap_or_default(),
             static24: tally.static24.value(),
             all26: tally.all26.value(),
             no_hand: tally.no_hand,
@@ -414,6 +517,7 @@ mod tests {
                 path: "drawn.png".into(),
                 signer: signer.into(),
                 label: label.into(),
+                is_nothing: ["other", "nothing"].contains(&label),
             })
             .collect();
         let outcomes: Vec<Outcome> = rows
@@ -471,6 +575,48 @@ mod tests {
     }
 
     #[test]
+    fn classes_that_are_no_letters_get_a_table_of_their_own() {
+        let report = report(&[
+            ("val", "cat", Some(("cat", true))),
+            ("val", "cat", Some(("dog", true))),
+            ("val", "dog", Some(("dog", true))),
+            ("val", "nothing", Some(("nothing", false))),
+        ]);
+        assert!(!report.has_letters());
+        assert_eq!(report.accuracy, 0.75);
+        assert_eq!(report.all26_mean, None);
+        let table = report.table_of_classes();
+        let expected = [
+            "class    pictures  accuracy",
+            "cat             2    50.0 %",
+            "dog             1   100.0 %",
+            "nothing         1   100.0 %",
+            "all             4    75.0 %",
+        ];
+        let lines: Vec<&str> = table.lines().take(5).collect();
+        assert_eq!(lines, expected, "{table}");
+        assert!(table.contains("cat as dog 1"), "{table}");
+        assert!(
+            !table.contains("signer"),
+            "one folder is no signer: {table}"
+        );
+        for word in ["letter", "static", "26"] {
+            assert!(!table.contains(word), "{table}");
+        }
+    }
+
+    #[test]
+    fn a_word_beside_the_letters_is_none_of_the_26() {
+        let report = report(&[
+            ("ann", "A", Some(("A", true))),
+            ("ann", "wave", Some(("A", true))),
+        ]);
+        assert!(report.has_letters());
+        assert_eq!(report.all26_mean, Some(1.0));
+        assert_eq!(report.accuracy, 0.5);
+    }
+
+    #[test]
     fn people_see_each_letter_the_worst_first() {
         let table = report(&[
             ("ann", "A", Some(("A", true))),
@@ -524,8 +670,16 @@ mod tests {
                 "all26_mean": 0.0,
                 "false_letters": null,
                 "signers": {
-                    "ann": {"frames": 1, "static24": 0.0, "all26": 0.0, "no_hand": 0}
+                    "ann": {
+                        "frames": 1,
+                        "accuracy": 0.0,
+                        "static24": 0.0,
+                        "all26": 0.0,
+                        "no_hand": 0
+                    }
                 },
+                "accuracy": 0.0,
+                "classes": {"M": {"pictures": 1, "accuracy": 0.0}},
                 "confusions": [["M", "N", 1]],
             })
         );

@@ -62,7 +62,7 @@ pub fn render(args: &RenderArgs, interrupted: &AtomicBool) -> Result<()> {
     let mut recognizer = args.reader.recognizer(&origin)?;
     let mut drawing = Drawing {
         overlay: Overlay::new()?,
-        speller: args.spelling.speller(&origin),
+        speller: args.spelling.speller(&origin, recognizer.model()),
         mirror: args.mirror,
         width: 0,
         height: 0,

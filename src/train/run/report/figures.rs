@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::model::is_letter;
 use crate::overlay::Mistaken;
 
 /// One picture, what it shows and what was read.
@@ -196,11 +197,6 @@ impl MeanAndWorst {
             worst,
         })
     }
-}
-
-/// Whether a label is one of the 26 letters.
-fn is_letter(label: &str) -> bool {
-    matches!(label.as_bytes(), [b'A'..=b'Z'])
 }
 
 /// Whether a letter is signed by moving, so that a still picture does not show it.
