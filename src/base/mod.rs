@@ -4,6 +4,7 @@
 //! - [`joints`]: the joints of a hand.
 //! - [`picture`]: picture files, decoded.
 //! - [`files`]: files written whole or not at all, and what else a path may lead to.
+//! - [`table`]: tables as spreadsheets write them.
 //! - [`machine`]: what the program runs on.
 //! - `mp4` (feature `record`): recordings, written and read.
 
@@ -15,3 +16,4 @@ pub mod machine;
 #[cfg(feature = "record")]
 pub mod mp4;
 pub mod picture;
+pub mod table;

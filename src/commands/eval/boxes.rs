@@ -5,14 +5,13 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use csv::StringRecord;
 
 use super::folder::Labelled;
 use super::joints::Reference;
 use super::{Hand, Place};
-use crate::base::files::open_bounded;
 use crate::base::frame::Rect;
 use crate::base::joints::{JOINTS, Joints};
+use crate::base::table::{self, Table};
 
 /// Rows that a table may have, and bytes.
 const MAX_ROWS: usize = 1_000_000;
@@ -146,18 +145,14 @@ impl Boxes {
     }
 }
 
-fn read(table: &Path, split: Option<&str>) -> Result<Boxes> {
-    let file = open_bounded(table, MAX_BYTES)?;
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(file);
-    let columns = Columns::find(reader.headers()?, split.is_some())?;
+fn read(path: &Path, split: Option<&str>) -> Result<Boxes> {
+    let mut table = Table::open(path, MAX_BYTES)?;
+    let columns = Columns::find(&table, split.is_some())?;
     let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record?;
-        let line = record.position().map_or(0, csv::Position::line);
+    while let Some(row) = table.next_row()? {
+        let line = row.line;
         let row = columns
-            .row(&record, split)
+            .row(row, split)
             .with_context(|| format!("line {line} makes no sense"))?;
         ensure!(rows.len() < MAX_ROWS, "it has more than {MAX_ROWS} rows");
         rows.push(row);
@@ -169,84 +164,80 @@ fn read(table: &Path, split: Option<&str>) -> Result<Boxes> {
             "no row has the split {split:?}"
         );
     }
-    let absolute = fs::canonicalize(table)?;
+    let absolute = fs::canonicalize(path)?;
     Ok(Boxes {
-        table: table.to_owned(),
+        table: path.to_owned(),
         base: absolute.parent().unwrap_or(Path::new("/")).to_owned(),
         rows,
     })
 }
 
 impl Columns {
-    fn find(headers: &StringRecord, split: bool) -> Result<Self> {
-        let column = |name: &str| {
-            let at = headers.iter().position(|header| header == name);
-            at.with_context(|| format!("it has no column {name:?} in its first line"))
+    fn find(table: &Table, split: bool) -> Result<Self> {
+        let [path, x0, y0, x1, y1] = table.needed(["path", "x0", "y0", "x1", "y1"])?;
+        let split = match split {
+            true => Some(table.needed(["split"])?[0]),
+            false => None,
         };
         Ok(Columns {
-            path: column("path")?,
-            corners: [column("x0")?, column("y0")?, column("x1")?, column("y1")?],
-            joints: joints(headers),
-            split: split.then(|| column("split")).transpose()?,
+            path,
+            corners: [x0, y0, x1, y1],
+            joints: joints(table),
+            split,
         })
     }
 
-    fn row(&self, record: &StringRecord, split: Option<&str>) -> Result<Row> {
-        let field = |at: usize| record.get(at).unwrap_or_default();
-        let path = field(self.path);
+    fn row(&self, row: table::Row, split: Option<&str>) -> Result<Row> {
+        let path = row.field(self.path);
         ensure!(!path.is_empty(), "it has no path");
+        let own = self.split.map(|split| row.field(split));
         Ok(Row {
-            path: path.into(),
-            hand: hand(self.corners.map(field))?,
+            // A path's folders may be separated by `\`, on systems where that is part of a name, too.
+            path: path.replace('\\', "/").into(),
+            hand: hand(self.corners, row)?,
             joints: match self.joints {
-                Some(joints) => known(joints.map(|axes| axes.map(field)))?,
+                Some(joints) => known(joints, row)?,
                 None => None,
             },
-            wanted: split.is_none_or(|split| self.split.map(field) == Some(split)),
+            wanted: split.is_none_or(|split| own == Some(split)),
         })
     }
 }
 
 /// Where the columns px0, py0 to px20, py20 stand, where all of them do.
-fn joints(headers: &StringRecord) -> Option<[[usize; 2]; JOINTS]> {
-    let column = |name: String| headers.iter().position(|header| *header == name);
+fn joints(table: &Table) -> Option<[[usize; 2]; JOINTS]> {
     let mut columns = [[0; 2]; JOINTS];
     for (at, axes) in columns.iter_mut().enumerate() {
-        *axes = [column(format!("px{at}"))?, column(format!("py{at}"))?];
+        let column = |name: &str| table.column(&format!("{name}{at}"));
+        *axes = [column("px")?, column("py")?];
     }
     Some(columns)
 }
 
 /// A row's joints; none where a field is empty.
-fn known(fields: [[&str; 2]; JOINTS]) -> Result<Option<Joints>> {
-    if fields.as_flattened().iter().any(|field| field.is_empty()) {
+fn known(columns: [[usize; 2]; JOINTS], row: table::Row) -> Result<Option<Joints>> {
+    let columns = columns.as_flattened();
+    if columns.iter().any(|&at| row.field(at).is_empty()) {
         return Ok(None);
     }
     let mut joints = [[0.0; 2]; JOINTS];
-    let values = joints.as_flattened_mut().iter_mut();
-    for (value, field) in values.zip(fields.as_flattened()) {
-        *value = number(field)?;
+    for (value, &at) in joints.as_flattened_mut().iter_mut().zip(columns) {
+        *value = row.number(at)?;
         ensure!(
             value.abs() <= FARTHEST,
-            "a joint at {field} is far outside the picture"
+            "a joint at {value} is far outside the picture"
         );
     }
     Ok(Some(joints))
 }
 
-fn number(field: &str) -> Result<f32> {
-    field
-        .parse()
-        .with_context(|| format!("{field:?} is no number"))
-}
-
-fn hand(corners: [&str; 4]) -> Result<Hand> {
-    if corners.iter().all(|corner| corner.is_empty()) {
+fn hand(corners: [usize; 4], row: table::Row) -> Result<Hand> {
+    if corners.iter().all(|&corner| row.field(corner).is_empty()) {
         return Ok(Hand::None);
     }
     let mut numbers = [0.0; 4];
     for (number, corner) in numbers.iter_mut().zip(corners) {
-        *number = self::number(corner)?;
+        *number = row.number(corner)?;
     }
     let [x0, y0, x1, y1] = numbers;
     if !(numbers.iter().all(|n: &f32| n.abs() <= FARTHEST) && x0 < x1 && y0 < y1) {

@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use csv::StringRecord;
 
 use super::exclude::Exclude;
 use super::{
     Dataset, HandPoints, MAX_PICTURES, MAX_TABLE, NOTHING, OTHER, Sample, Scene, Split, ordered,
 };
-use crate::base::files::open_bounded;
 use crate::base::frame::Rect;
+use crate::base::table::{self, Table};
 
 /// How far beyond the picture a box or a point may lie, in fractions of the picture.
 const REACH: f32 = 2.0;
@@ -63,6 +62,7 @@ pub(super) fn read(hands: &Path, frames: Option<&Path>, exclude: &[Exclude]) -> 
         labels,
         samples,
         scenes,
+        held_back: false,
     })
 }
 
@@ -88,39 +88,28 @@ struct Columns {
 }
 
 impl Columns {
-    fn find(headers: &StringRecord, csv: &Path) -> Result<Columns> {
-        let find = |name: &str| headers.iter().position(|header| header.trim() == name);
-        let need = |name: &str| {
-            find(name).with_context(|| {
-                format!(
-                    "{} has no column {name}: path, signer, split and label are needed",
-                    csv.display()
-                )
-            })
-        };
+    fn find(table: &Table) -> Result<Columns> {
+        let [path, signer, split, label] = table.needed(["path", "signer", "split", "label"])?;
+        let find = |name: &str| table.column(name);
         let edges = ["x0", "y0", "x1", "y1"].map(find);
         let hand = match edges {
             [Some(x0), Some(y0), Some(x1), Some(y1)] => Some([x0, y0, x1, y1]),
             [None, None, None, None] => None,
-            _ => bail!(
-                "{} has some of the columns x0, y0, x1, y1 but not all four",
-                csv.display()
-            ),
+            _ => bail!("it has some of the columns x0, y0, x1, y1 but not all four"),
         };
         let points: Vec<[usize; 2]> = (0..21)
             .filter_map(|at| Some([find(&format!("px{at}"))?, find(&format!("py{at}"))?]))
             .collect();
         ensure!(
             points.is_empty() || points.len() == 21,
-            "{} has the columns of {} hand points instead of 21 (px0, py0 … px20, py20)",
-            csv.display(),
+            "it has the columns of {} hand points instead of 21 (px0, py0 … px20, py20)",
             points.len()
         );
         Ok(Columns {
-            path: need("path")?,
-            signer: need("signer")?,
-            split: need("split")?,
-            label: need("label")?,
+            path,
+            signer,
+            split,
+            label,
             source_class: find("source_class"),
             hand,
             points: Some(points).filter(|points| !points.is_empty()),
@@ -129,30 +118,19 @@ impl Columns {
 }
 
 fn read_rows(csv: &Path, exclude: &[Exclude]) -> Result<Vec<Row>> {
-    let file =
-        open_bounded(csv, MAX_TABLE).with_context(|| format!("cannot open {}", csv.display()))?;
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(file);
-    let headers = reader
-        .headers()
-        .with_context(|| format!("cannot read the head of {}", csv.display()))?
-        .clone();
-    let columns = Columns::find(&headers, csv)?;
+    let tried = || format!("cannot read the table {}", csv.display());
+    let mut table = Table::open(csv, MAX_TABLE).with_context(tried)?;
+    let columns = Columns::find(&table).with_context(tried)?;
     let folder = csv.parent().unwrap_or(Path::new(""));
     let mut rows = Vec::new();
-    let mut record = StringRecord::new();
-    while reader
-        .read_record(&mut record)
-        .with_context(|| format!("cannot read {}", csv.display()))?
-    {
-        let line = record.position().map_or(0, |position| position.line());
+    while let Some(row) = table.next_row().with_context(tried)? {
         ensure!(
             rows.len() < MAX_PICTURES,
             "{} has more than {MAX_PICTURES} rows",
             csv.display()
         );
-        let row = read_row(&record, &columns, folder, exclude)
+        let line = row.line;
+        let row = read_row(row, &columns, folder, exclude)
             .with_context(|| format!("{}, line {line}", csv.display()))?;
         rows.extend(row);
     }
@@ -161,12 +139,12 @@ fn read_rows(csv: &Path, exclude: &[Exclude]) -> Result<Vec<Row>> {
 
 /// The picture of one row, or `None` where it is left out.
 fn read_row(
-    record: &StringRecord,
+    row: table::Row,
     columns: &Columns,
     folder: &Path,
     exclude: &[Exclude],
 ) -> Result<Option<Row>> {
-    let field = |at: usize| record.get(at).unwrap_or("");
+    let field = |at: usize| row.field(at);
     let filled = |at: usize, what: &str| {
         let value = field(at);
         ensure!(!value.is_empty(), "the {what} is empty");
@@ -179,19 +157,20 @@ fn read_row(
     if exclude.iter().any(left_out) {
         return Ok(None);
     }
-    let path = folder.join(filled(columns.path, "path")?);
+    filled(columns.path, "path")?;
+    let path = row.path(columns.path, folder);
     ensure!(path.is_file(), "there is no picture {}", path.display());
-    let split = match field(columns.split) {
+    let split = match field(columns.split).to_lowercase().as_str() {
         "train" => Split::Train,
         "dev" | "val" | "valid" | "validation" => Split::Val,
         other => bail!("the split must be train or dev (or val), not {other:?}"),
     };
     let hand = match &columns.hand {
-        Some(edges) => read_box(edges.map(field))?,
+        Some(edges) => read_box(edges, row)?,
         None => None,
     };
     let points = match &columns.points {
-        Some(points) => read_points(points, field)?,
+        Some(points) => read_points(points, row)?,
         None => None,
     };
     Ok(Some(Row {
@@ -204,13 +183,13 @@ fn read_row(
     }))
 }
 
-fn read_box(edges: [&str; 4]) -> Result<Option<Rect>> {
-    if edges.iter().all(|edge| edge.is_empty()) {
+fn read_box(edges: &[usize; 4], row: table::Row) -> Result<Option<Rect>> {
+    if edges.iter().all(|&edge| row.field(edge).is_empty()) {
         return Ok(None);
     }
     let mut values = [0.0; 4];
-    for (value, text) in values.iter_mut().zip(edges) {
-        *value = fraction(text)?;
+    for (value, &edge) in values.iter_mut().zip(edges) {
+        *value = fraction(edge, row)?;
     }
     let [x0, y0, x1, y1] = values;
     ensure!(
@@ -220,26 +199,20 @@ fn read_box(edges: [&str; 4]) -> Result<Option<Rect>> {
     Ok(Some(Rect { x0, y0, x1, y1 }))
 }
 
-fn read_points<'a>(
-    columns: &[[usize; 2]],
-    field: impl Fn(usize) -> &'a str,
-) -> Result<Option<HandPoints>> {
-    if columns.iter().flatten().all(|&at| field(at).is_empty()) {
+fn read_points(columns: &[[usize; 2]], row: table::Row) -> Result<Option<HandPoints>> {
+    if (columns.iter().flatten()).all(|&at| row.field(at).is_empty()) {
         return Ok(None);
     }
     let mut points = [[0.0; 2]; 21];
-    for (point, [x, y]) in points.iter_mut().zip(columns) {
-        *point = [fraction(field(*x))?, fraction(field(*y))?];
+    for (point, &[x, y]) in points.iter_mut().zip(columns) {
+        *point = [fraction(x, row)?, fraction(y, row)?];
     }
     Ok(Some(points))
 }
 
 /// A place as a fraction of the picture's width or height.
-fn fraction(text: &str) -> Result<f32> {
-    let value: f32 = text
-        .parse()
-        .ok()
-        .with_context(|| format!("{text:?} is not a number"))?;
+fn fraction(column: usize, row: table::Row) -> Result<f32> {
+    let value = row.number(column)?;
     ensure!(
         (-REACH..=1.0 + REACH).contains(&value),
         "{value} is not a fraction of the picture"
