@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::Command;
+use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use signcam::model::Model;
 use signcam::train::data::drawn::{Drawn, write_hands};
@@ -79,12 +80,25 @@ fn a_run_goes_on_only_with_the_options_that_it_began_with() {
     short(folder.path(), &out).assert().success();
     let made = fs::read(&out).unwrap();
     short(folder.path(), &out)
-        .args(["--resume", "--gestures", "0.25"])
+        .args(["--resume", "--force", "--gestures", "0.25"])
         .assert()
         .code(1)
         .stderr(contains("letters.checkpoint"))
         .stderr(contains("gestures: 0.06, now 0.25"));
     assert!(fs::read(&out).unwrap() == made, "the network was touched");
+    // Nor with other data.
+    let table = fs::read_to_string(folder.path().join("hands.csv")).unwrap();
+    let fewer: Vec<&str> = table
+        .lines()
+        .filter(|line| !line.contains("dov/A"))
+        .collect();
+    let other = folder.path().join("fewer.csv");
+    fs::write(&other, fewer.join("\n")).unwrap();
+    short(&other, &out)
+        .args(["--resume", "--force"])
+        .assert()
+        .code(1)
+        .stderr(contains("A to learn from: 16, now 12"));
     // Where files lie is no matter.
     let moved = folder.path().join("moved");
     fs::create_dir(&moved).unwrap();
@@ -136,13 +150,26 @@ fn a_trained_network_learns_new_classes_and_keeps_its_own() {
 #[test]
 fn the_notebook_preset_trains_on_any_two_classes_in_folders() {
     let folder = tempfile::tempdir().unwrap();
-    draw(folder.path());
+    pets(folder.path());
     let classes = folder.path().join("pets");
+    let out = folder.path().join("pets.onnx");
+    short(&classes, &out)
+        .args(["--preset", "notebook", "--val-fraction", "0.25"])
+        .assert()
+        .success();
+    let model = Model::load(&out).unwrap();
+    assert_eq!(model.labels(), ["cat".into(), "dog".into()]);
+    assert!(model.reads().is_whole(), "no hand is looked for in pets");
+}
+
+/// `pets/cat` and `pets/dog`, 20 pictures each, drawn.
+fn pets(folder: &Path) {
+    draw(folder);
     for (label, class) in [("A", "cat"), ("B", "dog")] {
-        let into = classes.join(class);
+        let into = folder.join("pets").join(class);
         fs::create_dir_all(&into).unwrap();
-        for signer in ["ann", "bea", "cem"] {
-            let from = folder.path().join("hands").join(signer).join(label);
+        for signer in ["ann", "bea", "cem", "dov", "eve"] {
+            let from = folder.join("hands").join(signer).join(label);
             for picture in fs::read_dir(from).unwrap() {
                 let picture = picture.unwrap().path();
                 let name = picture.file_name().unwrap().to_str().unwrap();
@@ -150,13 +177,291 @@ fn the_notebook_preset_trains_on_any_two_classes_in_folders() {
             }
         }
     }
-    let out = folder.path().join("pets.onnx");
-    short(&classes, &out)
-        .args(["--preset", "notebook", "--val-fraction", "0.25"])
+}
+
+/// Every file under `folder` with its content, sorted.
+fn content(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => found.push((path.clone(), fs::read(path).unwrap())),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_run_takes_the_place_of_another_by_force_only() {
+    let folder = tempfile::tempdir().unwrap();
+    draw(folder.path());
+    let made = folder.path().join("made");
+    fs::create_dir(&made).unwrap();
+    let out = made.join("letters.onnx");
+    short(folder.path(), &out).assert().success();
+    let first = content(&made);
+    let again = || {
+        let mut command = short(folder.path(), &out);
+        command.args(["--seed", "2"]);
+        command
+    };
+    again().assert().code(1).stderr(contains("--force"));
+    assert!(content(&made) == first, "something was touched");
+    // The checkpoint alone, as a run that was stopped leaves it, is not another run's to take.
+    for name in ["letters.onnx", "letters.f32.onnx"] {
+        fs::remove_file(made.join(name)).unwrap();
+    }
+    fs::remove_dir_all(made.join("letters.report")).unwrap();
+    let stopped = content(&made);
+    again()
         .assert()
-        .success();
-    let labels = Model::load(&out).unwrap().labels().to_vec();
-    assert_eq!(labels, ["cat".into(), "dog".into()]);
+        .code(1)
+        .stderr(contains("letters.checkpoint").and(contains("--resume")));
+    assert!(content(&made) == stopped, "something was touched");
+    again().arg("--force").assert().success();
+    assert!(content(&made) != first, "it is the same network");
+}
+
+#[test]
+fn without_a_name_a_run_finds_one_that_nothing_has() {
+    let folder = tempfile::tempdir().unwrap();
+    pets(folder.path());
+    fs::create_dir(folder.path().join("models")).unwrap();
+    fs::write(folder.path().join("models/asl.onnx"), "the shipped one").unwrap();
+    let unnamed = || {
+        let mut command = train();
+        command.current_dir(folder.path()).args(["--data", "pets"]);
+        command.args(["--backbone", "none", "--size", "32", "--batch", "8"]);
+        command.args(["--epochs", "1"]);
+        command
+    };
+    unnamed().assert().success().stdout(contains("pets.onnx"));
+    unnamed().assert().success().stdout(contains("pets-2.onnx"));
+    assert!(Model::load(&folder.path().join("pets-2.onnx")).is_ok());
+    let shipped = fs::read_to_string(folder.path().join("models/asl.onnx")).unwrap();
+    assert_eq!(shipped, "the shipped one");
+}
+
+#[test]
+fn a_place_that_cannot_be_written_to_is_told_before_the_training() {
+    let folder = tempfile::tempdir().unwrap();
+    draw(folder.path());
+    let file = folder.path().join("file");
+    fs::write(&file, "mine").unwrap();
+    let before = content(folder.path());
+    let mut places = vec![
+        (folder.path().to_owned(), "is a folder"),
+        (folder.path().join("missing/letters.onnx"), "no folder"),
+        (file.join("letters.onnx"), "no folder"),
+    ];
+    if cfg!(target_os = "linux") {
+        places.push(("/proc/letters.onnx".into(), "nothing can be written"));
+    }
+    for (out, told) in places {
+        short(folder.path(), &out)
+            .assert()
+            .code(1)
+            .stderr(contains(told).and(contains("step").not()));
+    }
+    let out = folder.path().join("letters.onnx");
+    short(folder.path(), &out)
+        .arg("--report")
+        .arg(&file)
+        .assert()
+        .code(1)
+        .stderr(contains("--report"));
+    short(folder.path(), &out)
+        .arg("--resume")
+        .assert()
+        .code(1)
+        .stderr(contains("there is no checkpoint"));
+    assert!(
+        content(folder.path()) == before,
+        "something was left behind"
+    );
+}
+
+/// What stops a run at its terminal, or from outside, ends it after a step; the line that it prints
+/// takes it up again, to the very network that an unbroken run makes.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_keeps_what_it_learned_and_says_how_to_go_on() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    let folder = tempfile::tempdir().unwrap();
+    draw(folder.path());
+    let [whole, broken] = ["whole.onnx", "broken.onnx"].map(|name| folder.path().join(name));
+    let epochs = ["--epochs", "6"];
+    short(folder.path(), &whole).args(epochs).assert().success();
+    for signal in ["-INT", "-TERM"] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_train"));
+        command
+            .arg("--data")
+            .arg(folder.path())
+            .arg("--out")
+            .arg(&broken);
+        command.args(["--backbone", "none", "--size", "32", "--batch", "8"]);
+        command.args(epochs);
+        if signal == "-TERM" {
+            command.arg("--resume");
+        }
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut told = String::new();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        while !told.contains("epoch ") {
+            assert!(stderr.read_line(&mut told).unwrap() > 0, "{told}");
+        }
+        let mut kill = std::process::Command::new("kill");
+        kill.arg(signal).arg(child.id().to_string());
+        assert!(kill.status().unwrap().success());
+        std::io::Read::read_to_string(&mut stderr, &mut told).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{told}");
+        assert!(told.contains("interrupted after step"), "{told}");
+        assert!(!broken.exists(), "it went on to the end");
+        let line = told.trim_end().lines().last().unwrap();
+        assert!(
+            line.contains("--resume") && line.contains("broken.onnx"),
+            "{told}"
+        );
+        assert_eq!(line.matches("--resume").count(), 1);
+        if signal == "-TERM" {
+            let mut shell = std::process::Command::new("sh");
+            assert!(shell.arg("-c").arg(line).status().unwrap().success());
+        }
+    }
+    assert!(
+        fs::read(whole).unwrap() == fs::read(broken).unwrap(),
+        "it is another network"
+    );
+}
+
+#[test]
+fn unreadable_pictures_are_all_named_and_left_out_on_demand() {
+    let folder = tempfile::tempdir().unwrap();
+    pets(folder.path());
+    let data = folder.path().join("pets");
+    let picture = fs::read(data.join("cat/ann-0.png")).unwrap();
+    fs::write(data.join("cat/empty.jpg"), "").unwrap();
+    fs::write(data.join("cat/page.jpg"), "<html>not found</html>").unwrap();
+    fs::write(data.join("dog/cut.png"), &picture[..picture.len() / 2]).unwrap();
+    image::RgbImage::new(2, 2)
+        .save(data.join("dog/dot.png"))
+        .unwrap();
+    let out = folder.path().join("pets.onnx");
+    let mut refused = short(&data, &out).assert().code(1);
+    for told in [
+        "4 of 44",
+        "empty.jpg",
+        "page.jpg",
+        "cut.png",
+        "dot.png",
+        "--skip-unreadable",
+    ] {
+        refused = refused.stderr(contains(told));
+    }
+    assert!(!out.exists());
+    short(&data, &out)
+        .arg("--skip-unreadable")
+        .assert()
+        .success()
+        .stderr(contains("4 of 44").and(contains("dot.png")))
+        .stderr(contains("cat: ").and(contains("dog: ")));
+    let report = fs::read_to_string(out.with_extension("report").join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let unreadable = report["data"]["unreadable"].as_array().unwrap();
+    assert_eq!(unreadable.len(), 4, "{unreadable:?}");
+    assert!(
+        unreadable
+            .iter()
+            .all(|picture| picture["reason"].is_string())
+    );
+    let pictures = &report["data"]["pictures"];
+    let sum = pictures["train"].as_u64().unwrap() + pictures["val"].as_u64().unwrap();
+    assert_eq!(sum, 40);
+}
+
+#[test]
+fn pictures_in_both_splits_are_counted_and_left_out_on_demand() {
+    let folder = tempfile::tempdir().unwrap();
+    pets(folder.path());
+    let data = folder.path().join("split");
+    for (class, signer, split) in [
+        ("cat", "ann", "train"),
+        ("dog", "ann", "train"),
+        ("cat", "eve", "val"),
+        ("dog", "eve", "val"),
+    ] {
+        let into = data.join(split).join(class);
+        fs::create_dir_all(&into).unwrap();
+        for number in 0..4 {
+            let name = format!("{signer}-{number}.png");
+            fs::copy(
+                folder.path().join("pets").join(class).join(&name),
+                into.join(&name),
+            )
+            .unwrap();
+        }
+    }
+    // The same pixels in another kind of file, under another name.
+    let copied = image::open(data.join("train/dog/ann-1.png")).unwrap();
+    copied.save(data.join("val/dog/other.webp")).unwrap();
+    let figures = |extra: &[&str], name: &str| {
+        let out = folder.path().join(name);
+        let told = short(&data, &out).args(extra).assert().success();
+        let told = String::from_utf8(told.get_output().stderr.clone()).unwrap();
+        assert!(
+            told.contains("other.webp of ") && told.contains("ann-1.png"),
+            "{told}"
+        );
+        let report = fs::read_to_string(out.with_extension("report").join("report.json")).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        report["data"].clone()
+    };
+    let with = figures(&[], "with.onnx");
+    assert_eq!(with["copies"]["same"], 1, "{with}");
+    assert_eq!(with["pictures"]["val"], 9);
+    let copies =
+        with["copies"]["same"].as_u64().unwrap() + with["copies"]["near"].as_u64().unwrap();
+    let without = figures(&["--no-copies"], "without.onnx");
+    assert_eq!(without["pictures"]["val"], 9 - copies, "{without}");
+    assert_eq!(without["copies"]["left_out"], true);
+}
+
+#[test]
+fn a_table_from_a_spreadsheet_is_learned_from_and_a_signer_in_both_splits_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    draw(folder.path());
+    let table = fs::read_to_string(folder.path().join("hands.csv")).unwrap();
+    let mut rows = String::from("LABEL;Split;Path;Signer\r\n");
+    for line in table.lines().skip(1) {
+        let fields: Vec<&str> = line.split(',').collect();
+        let [path, signer, split, label] = fields[..4] else {
+            panic!("{line}");
+        };
+        let signer = if signer == "eve" { "ann" } else { signer };
+        rows += &format!(
+            "{label};{};{};{signer}\r\n",
+            split.to_uppercase(),
+            path.replace('/', "\\")
+        );
+    }
+    let utf16 = rows.encode_utf16().flat_map(u16::to_le_bytes);
+    let bytes: Vec<u8> = [0xff, 0xfe].into_iter().chain(utf16).collect();
+    let own = folder.path().join("own.csv");
+    fs::write(&own, bytes).unwrap();
+    let out = folder.path().join("own.onnx");
+    short(&own, &out)
+        .assert()
+        .success()
+        .stderr(contains("such as ann"));
+    // Without boxes, whole pictures are read.
+    assert!(Model::load(&out).unwrap().reads().is_whole());
 }
 
 #[test]

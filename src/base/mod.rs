@@ -5,11 +5,13 @@
 //! - [`picture`]: picture files, decoded.
 //! - [`files`]: files written whole or not at all, and what else a path may lead to.
 //! - [`table`]: tables as spreadsheets write them.
+//! - [`hash`]: a hash that every version of the program agrees on.
 //! - [`machine`]: what the program runs on.
 //! - `mp4` (feature `record`): recordings, written and read.
 
 pub mod files;
 pub mod frame;
+pub mod hash;
 pub mod joints;
 pub(crate) mod jpeg;
 pub mod machine;

@@ -1,12 +1,15 @@
 //! Makes signcam's networks: parse, train, exit code.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use signcam::cli::start_logging;
+use signcam::commands::watch::interruption;
 use signcam::train::run;
+use signcam::train::run::fit::Interrupted;
 use signcam::train::run::hand::{HandArgs, run as run_hand};
 use signcam::train::run::options::TrainArgs;
 use signcam::train::run::origin::Origin;
@@ -55,11 +58,47 @@ fn main() -> ExitCode {
     }
 }
 
+/// What resumes this run, as it was called: in a line for a shell.
+fn resuming(network: &Path) -> String {
+    let mut words: Vec<String> = std::env::args_os()
+        .map(|word| quoted(&word.to_string_lossy()))
+        .collect();
+    let has = |words: &[String], option: &str| {
+        let with_value = format!("{option}=");
+        (words.iter()).any(|word| word == option || word.starts_with(&with_value))
+    };
+    if !has(&words, "--out") {
+        words.extend(["--out".to_owned(), quoted(&network.to_string_lossy())]);
+    }
+    if !has(&words, "--resume") {
+        words.push("--resume".to_owned());
+    }
+    words.join(" ")
+}
+
+/// A word that a shell takes as it is.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./=,:@%+".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
 fn train_letters(args: TrainArgs) -> Result<String> {
     let origin = args.from.as_deref().map(Origin::read).transpose()?;
     let options = args.resolve(origin.as_ref()).unwrap_or_else(|error| {
         let usage = clap::Error::raw(ErrorKind::ValueValidation, format!("{error:#}\n"));
         usage.exit();
     });
-    run::run(&options, origin.as_ref())
+    let interrupted = interruption()?;
+    run::run(&options, origin.as_ref(), &interrupted).map_err(|error| {
+        match error.downcast_ref::<Interrupted>() {
+            Some(interrupted) if interrupted.checkpoint.is_some() => {
+                let line = resuming(&options.places.network);
+                anyhow!("{interrupted}. To go on:\n    {line}")
+            }
+            _ => error,
+        }
+    })
 }

@@ -4,13 +4,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use crate::base::frame::Rect;
 use crate::base::machine;
-use crate::commands::predict::parse_box;
 use crate::demo::Text;
 use crate::int8::Isa;
 use crate::model::{Model, Reads};
@@ -243,6 +242,38 @@ fn are_stills(origin: &Origin) -> bool {
         Origin::Path(path) => source::shows_stills(path),
         _ => false,
     }
+}
+
+/// Reads a box that is given as left, top, width and height in fractions of a picture.
+///
+/// # Errors
+/// When these are not four such numbers.
+pub fn parse_box(text: &str) -> Result<Rect> {
+    let numbers: Vec<f32> = text
+        .split(',')
+        .map(|number| number.trim().parse())
+        .collect::<Result<_, _>>()
+        .context("four numbers are needed: left, top, width, height")?;
+    let [x, y, width, height] = numbers[..] else {
+        bail!(
+            "four numbers are needed: left, top, width, height, not {}",
+            numbers.len()
+        );
+    };
+    ensure!(
+        numbers.iter().all(|number| (-1.0..=2.0).contains(number)),
+        "the numbers are fractions of the picture, 0 to 1, not pixels"
+    );
+    ensure!(
+        width > 0.0 && height > 0.0,
+        "width and height must be greater than 0"
+    );
+    Ok(Rect {
+        x0: x,
+        y0: y,
+        x1: x + width,
+        y1: y + height,
+    })
 }
 
 fn parse_threshold(text: &str) -> Result<f32, String> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::base::frame::Rect;
 use crate::base::joints::Joints;
 use crate::base::picture::Picture;
 use crate::commands::Answer;
-use crate::commands::inputs::ModelArgs;
+use crate::commands::inputs::{ModelArgs, parse_box};
 use crate::recognize::THRESHOLD;
 use crate::recognize::finder::{Finder, Found};
 use crate::recognize::letter::LetterReader;
@@ -157,36 +157,4 @@ fn table(prediction: &Prediction<'_>) -> String {
         let _ = writeln!(text, "{}", row.trim_end());
     }
     text
-}
-
-/// Reads a box that is given as left, top, width and height in fractions of a picture.
-///
-/// # Errors
-/// When these are not four such numbers.
-pub fn parse_box(text: &str) -> Result<Rect> {
-    let numbers: Vec<f32> = text
-        .split(',')
-        .map(|number| number.trim().parse())
-        .collect::<Result<_, _>>()
-        .context("four numbers are needed: left, top, width, height")?;
-    let [x, y, width, height] = numbers[..] else {
-        anyhow::bail!(
-            "four numbers are needed: left, top, width, height, not {}",
-            numbers.len()
-        );
-    };
-    ensure!(
-        numbers.iter().all(|number| (-1.0..=2.0).contains(number)),
-        "the numbers are fractions of the picture, 0 to 1, not pixels"
-    );
-    ensure!(
-        width > 0.0 && height > 0.0,
-        "width and height must be greater than 0"
-    );
-    Ok(Rect {
-        x0: x,
-        y0: y,
-        x1: x + width,
-        y1: y + height,
-    })
 }

@@ -2,12 +2,14 @@
 //!
 //! - [`dataset`]: which pictures there are, of which class and signer, for training or validation.
 //! - [`store`]: decoded pictures, kept in memory up to a budget.
+//! - [`copies`]: which validation pictures are copies of training pictures.
 //! - [`augment`]: from a picture and a hand box to a network's input, varied for training.
 //! - [`loader`]: batches, made ahead by threads, the same ones for the same seed and step.
 //! - [`scenes`]: what the finder learns from.
 
 pub mod augment;
 mod batches;
+pub mod copies;
 pub mod dataset;
 #[doc(hidden)]
 pub mod drawn;

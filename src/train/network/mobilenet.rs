@@ -26,6 +26,9 @@ const STAGES: [(usize, usize, usize, usize); 7] = [
 /// Channels of the last feature map.
 pub const FEATURES: usize = 1280;
 
+/// Weights and statistics of all units, at most.
+pub const BACKBONE_NUMBERS: usize = 2_300_000;
+
 /// Units that can be frozen from below: the stem, seventeen bottlenecks, the last convolution.
 pub const UNITS: usize = 19;
 

@@ -44,12 +44,15 @@ impl<T: DeserializeOwned> Kept<T> {
         };
         read().with_context(|| {
             format!(
-                "cannot resume from the checkpoint {}: give the options of its run, or start anew without --resume",
+                "cannot resume from the checkpoint {}: give the options and the data of its run, or start anew elsewhere, without --resume",
                 path.display()
             )
         })
     }
 }
+
+/// What a fact about the data is named with.
+const DATA: &str = "pictures: ";
 
 /// Options by name, with their values as JSON; those that are not set are not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +73,20 @@ impl Course {
         Ok(Course(course))
     }
 
+    /// Adds what the data are, as [`Dataset::fingerprint`] says it.
+    ///
+    /// [`Dataset::fingerprint`]: crate::train::data::dataset::Dataset::fingerprint
+    pub fn add_data(&mut self, facts: BTreeMap<String, String>) {
+        let named = facts.into_iter();
+        self.0
+            .extend(named.map(|(name, fact)| (format!("{DATA}{name}"), fact)));
+    }
+
+    /// Whether it says what the data are; earlier versions of this program did not note it.
+    fn knows_data(&self) -> bool {
+        self.0.keys().any(|name| name.starts_with(DATA))
+    }
+
     /// Checks that `now` takes the same steps as the run that these options were kept of.
     ///
     /// # Errors
@@ -82,12 +99,13 @@ impl Course {
         let names: BTreeSet<&String> = self.0.keys().chain(now.0.keys()).collect();
         let different: Vec<String> = names
             .into_iter()
+            .filter(|name| self.knows_data() || !name.starts_with(DATA))
             .filter(|name| self.0.get(*name) != now.0.get(*name))
             .map(|name| format!("{name}: {}, now {}", text(self, name), text(now, name)))
             .collect();
         ensure!(
             different.is_empty(),
-            "its run had other options ({})",
+            "its run had other options or data ({})",
             different.join("; ")
         );
         Ok(())
@@ -139,6 +157,19 @@ mod tests {
         for part in ["out:", "rate:"] {
             assert!(!error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn other_data_are_named_unless_the_checkpoint_does_not_know_its_own() {
+        let facts = |cats: &str| BTreeMap::from([("cat to learn from".into(), cats.into())]);
+        let old = Course::default();
+        let [mut kept, mut now] = [Course::default(), Course::default()];
+        kept.add_data(facts("24"));
+        now.add_data(facts("23"));
+        old.ensure_same(&now).unwrap();
+        kept.ensure_same(&kept.clone()).unwrap();
+        let error = kept.ensure_same(&now).unwrap_err().to_string();
+        assert!(error.contains("cat to learn from: 24, now 23"), "{error}");
     }
 
     #[test]

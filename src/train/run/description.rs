@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Reads;
+
 /// What a letter network is, but for its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Description {
@@ -15,4 +17,7 @@ pub struct Description {
     pub size: usize,
     /// The crop's side as a multiple of the hand box's larger side.
     pub crop_scale: f32,
+    /// What of a picture it reads.
+    #[serde(default)]
+    pub reads: Reads,
 }

@@ -1,7 +1,9 @@
 //! Trains a letter network on a loader's batches and judges it on the validation pictures.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -37,6 +39,8 @@ pub struct FitOptions {
     pub checkpoint: Option<(PathBuf, Duration)>,
     /// Whether to go on from that checkpoint.
     pub resume: bool,
+    /// Set from outside to stop after the current step, with a checkpoint.
+    pub interrupted: Arc<AtomicBool>,
     /// Checkpoints of finished runs, with whose networks the weights are averaged at the end.
     pub blend: Vec<PathBuf>,
     /// Passes over the training pictures.
@@ -79,6 +83,34 @@ pub struct Validation {
     /// Share of pictures whose most probable label is right.
     pub accuracy: f64,
 }
+
+/// Why a run ended early: somebody asked it to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interrupted {
+    /// Steps that are done.
+    pub done: usize,
+    /// Steps of the whole run.
+    pub steps: usize,
+    /// Where all that was learned is kept; `None` where nothing was learned yet.
+    pub checkpoint: Option<PathBuf>,
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.checkpoint {
+            Some(path) => write!(
+                f,
+                "interrupted after step {} of {}; all that was learned is kept in {}",
+                self.done,
+                self.steps,
+                path.display()
+            ),
+            None => f.write_str("interrupted before the first step; nothing was written"),
+        }
+    }
+}
+
+impl std::error::Error for Interrupted {}
 
 /// Told about a run as it goes on.
 pub trait Progress {
@@ -167,8 +199,9 @@ impl Predictions {
 /// Trains `net` on `loader`'s batches.
 ///
 /// # Errors
-/// When a picture cannot be read, a checkpoint cannot be written or resumed from, or the loss
-/// is no longer a number.
+/// When a picture cannot be read, the checkpoint cannot be resumed from, the loss is no longer a
+/// number, or, with [`Interrupted`], when it is interrupted. Where a checkpoint cannot be written, the
+/// old one stays and the run goes on, with a warning.
 pub fn fit(
     net: LetterNet,
     loader: &Arc<Loader>,
@@ -191,9 +224,41 @@ pub fn fit(
     let steps = per_epoch * options.epochs;
     let mut saved = Instant::now();
     let start = trainer.steps_done();
+    let is_stopped = || options.interrupted.load(Ordering::Acquire);
+    let stopped = |done: usize| {
+        let checkpoint = options.checkpoint.as_ref().map(|(path, _)| path.clone());
+        let checkpoint = checkpoint.filter(|_| done > 0);
+        anyhow::Error::new(Interrupted {
+            done,
+            steps,
+            checkpoint,
+        })
+    };
+    let validate = |trainer: &Trainer<LetterNet>| -> Result<Option<Validation>> {
+        if loader.val_len() == 0 {
+            return Ok(None);
+        }
+        let device = device.clone().inner();
+        let predictions = predict(&trainer.averaged(), loader, &device, &is_stopped)?;
+        Ok(predictions.map(|predictions| Validation {
+            loss: predictions.loss(1.0),
+            accuracy: predictions.accuracy(),
+        }))
+    };
+    // It may have been interrupted while it judged the last epoch.
+    if let Some(last) = history.last_mut()
+        && last.val.is_none()
+        && start == last.epoch * per_epoch
+    {
+        last.val = validate(&trainer)?;
+        progress.epoch(last);
+    }
     let mut batches = loader.stream(start as u64, steps as u64, 4)?;
     let mut running = Running::new();
     for step in start..steps {
+        if is_stopped() {
+            return Err(stopped(step));
+        }
         let Some(batch) = batches.next().transpose()? else {
             break;
         };
@@ -216,19 +281,13 @@ pub fn fit(
         if (step + 1) % per_epoch == 0 {
             let epoch = (step + 1) / per_epoch;
             let mut figures = running.take(epoch);
-            if loader.val_len() > 0 {
-                let predictions = predict(&trainer.averaged(), loader, &device.clone().inner())?;
-                figures.val = Some(Validation {
-                    loss: predictions.loss(1.0),
-                    accuracy: predictions.accuracy(),
-                });
-            }
+            figures.val = validate(&trainer)?;
             progress.epoch(&figures);
             history.push(figures);
             running = Running::new();
         }
         if let Some((path, every)) = &options.checkpoint
-            && (saved.elapsed() >= *every || step + 1 == steps)
+            && (saved.elapsed() >= *every || step + 1 == steps || is_stopped())
         {
             let kept = Kept {
                 course: options.course.clone(),
@@ -239,12 +298,23 @@ pub fn fit(
                 },
             };
             trainer.set_note(serde_json::to_string(&kept)?);
-            trainer.save(path)?;
+            let stopping = is_stopped();
+            match trainer.save(path) {
+                // What was learned is in memory still, and there may be room again.
+                Err(error) if !stopping => {
+                    tracing::warn!("{error:#}; the training goes on without it");
+                }
+                saved => saved?,
+            }
+            if stopping {
+                return Err(stopped(step + 1));
+            }
             saved = Instant::now();
         }
     }
     let net = trainer.blended(&options.blend)?;
-    let predictions = predict(&net, loader, &device.clone().inner())?;
+    let device = device.clone().inner();
+    let predictions = predict(&net, loader, &device, &is_stopped)?.ok_or_else(|| stopped(steps))?;
     Ok(Fitted {
         net,
         epochs: history,
@@ -253,14 +323,22 @@ pub fn fit(
     })
 }
 
-/// What `net` makes of the validation pictures.
+/// What `net` makes of the validation pictures; `None` where `is_stopped` says to stop before the end.
 ///
 /// # Errors
 /// When a picture cannot be read.
-pub fn predict(net: &LetterNet, loader: &Arc<Loader>, device: &Device) -> Result<Predictions> {
+pub fn predict(
+    net: &LetterNet,
+    loader: &Arc<Loader>,
+    device: &Device,
+    is_stopped: &dyn Fn() -> bool,
+) -> Result<Option<Predictions>> {
     let mut predictions = Predictions::default();
     let mut batches = loader.stream_val(2)?;
     while let Some(batch) = batches.next().transpose()? {
+        if is_stopped() {
+            return Ok(None);
+        }
         let logits = net.forward(images(&batch, device), Mode::Infer, 0).logits;
         predictions.labels = logits.dims()[1];
         predictions.logits.extend(values(logits)?);
@@ -269,7 +347,7 @@ pub fn predict(net: &LetterNet, loader: &Arc<Loader>, device: &Device) -> Result
             .extend(batch.targets.iter().map(|&target| target as usize));
         predictions.samples.extend(batch.samples.iter().flatten());
     }
-    Ok(predictions)
+    Ok(Some(predictions))
 }
 
 /// Figures of the epoch that is under way.

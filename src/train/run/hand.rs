@@ -23,7 +23,7 @@ use crate::recognize::finder::{Finder, Found};
 use crate::train::data::dataset::{DataSource, Dataset, Exclude, Scene, Split};
 use crate::train::data::loader::{seeded, store};
 use crate::train::data::scenes::{self as pictures, Pictures};
-use crate::train::data::store::PictureStore;
+use crate::train::data::store::{PictureStore, check_heads};
 use crate::train::file::write::{QuantizeReport, write_models};
 use crate::train::network::block::Mode;
 use crate::train::network::finder::{FinderNet, loss};
@@ -208,6 +208,7 @@ pub fn train(args: &HandArgs, mut progress: impl FnMut(usize, f64)) -> Result<Ha
         ..DataSource::default()
     };
     let dataset = Arc::new(Dataset::open(&source)?);
+    check_heads(&dataset.paths())?;
     let pictures = Arc::new(store(&dataset, args.size, 1.35, MEMORY));
     let source = Arc::new(Pictures::new(
         Arc::clone(&dataset),

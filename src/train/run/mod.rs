@@ -1,5 +1,6 @@
 //! A whole training run: pictures in, network files and a report out.
 //!
+//! - [`places`]: where it writes; [`gather`]: its pictures, those left out that cannot be read.
 //! - [`options`]: what a run can be told; [`course`]: those of it that a checkpoint is kept with.
 //! - [`origin`]: a trained network to start from; [`description`]: what it is.
 //! - [`trainer`]: optimisation steps, weight averaging, checkpoints.
@@ -9,96 +10,123 @@
 pub mod course;
 pub mod description;
 pub mod fit;
+pub mod gather;
 pub mod hand;
 pub mod options;
 pub mod origin;
+pub mod places;
 pub mod progress;
 pub mod report;
 pub mod trainer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use burn::module::Module;
 use burn::tensor::Device;
 
 use self::course::Course;
 use self::description::Description;
 use self::fit::{FitOptions, Fitted, Predictions, fit, predict};
+use self::gather::{Gathered, gather};
 use self::options::{Backbone, Compute, TrainOptions};
 use self::origin::Origin;
+use self::places::{Claim, Places};
 use self::progress::Steps;
 use self::report::{DataSummary, Figures, Reading, Report, source_commit};
-use self::trainer::{Schedule, TrainerOptions};
-use crate::model::{Metadata, Model, Preprocessing};
+use self::trainer::{Checkpoint, Schedule, TrainerOptions, has_checkpoint};
+use crate::model::{Metadata, Model, Preprocessing, Reads};
 use crate::train::data::dataset::{Dataset, Split};
-use crate::train::data::loader::{self, Loader};
+use crate::train::data::loader::Loader;
 use crate::train::file::write::{QuantizeReport, write_models};
 use crate::train::network::letter::{HeadOptions, LetterNet};
-use crate::train::network::mobilenet::UNITS;
-
-/// Bytes of decoded pictures that are kept in memory.
-const KEPT_PICTURES: usize = 6 << 30;
+use crate::train::network::mobilenet::{BACKBONE_NUMBERS, FEATURES, UNITS};
 
 /// Training pictures whose activations give the int8 scales.
 const CALIBRATION: usize = 512;
 
 /// Does what `options` ask for, starting from `origin` where there is one, and says in a few lines
-/// what came of it.
+/// what came of it. Where `interrupted` is set, it stops after the current step.
 ///
 /// # Errors
 /// As [`train`] and [`cross_validate`].
-pub fn run(options: &TrainOptions, origin: Option<&Origin>) -> Result<String> {
+pub fn run(
+    options: &TrainOptions,
+    origin: Option<&Origin>,
+    interrupted: &Arc<AtomicBool>,
+) -> Result<String> {
     if let Some(folds) = options.folds {
-        let figures = cross_validate(options, origin, folds.count)?;
+        let figures = cross_validate(options, origin, folds.count, interrupted)?;
         return Ok(figures.to_string());
     }
-    let report = train(options, origin)?;
+    let report = train(options, origin, interrupted)?;
     let int8 = report.int8.as_ref().unwrap_or(&report.f32);
     let before = report.before.as_ref().map_or(String::new(), |before| {
         format!("before {:.2} %, after ", 100.0 * before.accuracy)
     });
     Ok(format!(
-        "{int8}\nvalidation accuracy: {before}f32 {:.2} %, int8 {:.2} %; {:.0} s, {:.0} images/s\n\
+        "{int8}\n{}\nvalidation accuracy: {before}f32 {:.2} %, int8 {:.2} %; {:.0} s, {:.0} images/s\n\
          network: {}\nreport: {}\n",
+        report.data.copies,
         100.0 * report.f32.accuracy,
         100.0 * int8.accuracy,
         report.wall_s,
         report.images_per_second,
-        options.out.display(),
-        options.report.display(),
+        options.places.network.display(),
+        options.places.report.display(),
     ))
 }
 
 /// Trains a network as `options` say, starting from `origin` where there is one, writes it in int8
 /// and f32, and a report beside it.
 ///
-/// Nothing is written before the data has been found sound; the network and the report appear
-/// whole or not at all.
+/// Nothing is written before the data has been found sound and there is a place for what comes of
+/// them; the network and the report appear whole or not at all.
 ///
 /// # Errors
-/// When the data or the backbone cannot be read, training fails, or a file cannot be written.
-pub fn train(options: &TrainOptions, origin: Option<&Origin>) -> Result<Report> {
+/// When the data or the backbone cannot be read, training fails, a file cannot be written, or would
+/// take the place of another; and, with [`fit::Interrupted`], when it is interrupted.
+pub fn train(
+    options: &TrainOptions,
+    origin: Option<&Origin>,
+    interrupted: &Arc<AtomicBool>,
+) -> Result<Report> {
     let started = Instant::now();
-    let dataset = Arc::new(Dataset::open(&options.data)?);
+    let dataset = Dataset::open(&options.data)?;
+    let places = &options.places;
+    let _claim = claim(options, places, &dataset)?;
+    ensure!(
+        !options.resume || has_checkpoint(&places.checkpoint),
+        "--resume has nothing to go on from: there is no checkpoint {}; leave it out to begin anew",
+        places.checkpoint.display()
+    );
+    let gathered = gather(dataset, options, interrupted)?;
+    let dataset = &gathered.dataset;
+    let reads = gathered.reads;
     let Run {
         fitted,
         loader,
         before,
-    } = fit_on(&dataset, options, origin, options.resume)?;
-    let f32_figures = figures(&dataset, &fitted.predictions);
+    } = fit_on(&gathered, options, origin, options.resume, interrupted)?;
+    let f32_figures = figures(dataset, &fitted.predictions);
 
     let temperature = match options.calibrate {
         true => fitted.predictions.temperature() as f32,
         false => 1.0,
     };
     let graph = fitted.net.graph(options.size, temperature)?;
-    let preprocessing = Preprocessing::new(options.size, options.crop_scale);
+    let crop_scale = match reads {
+        Reads::Hand => options.crop_scale,
+        Reads::Squeezed | Reads::Cut => 1.0,
+    };
+    let preprocessing = Preprocessing::new(options.size, crop_scale);
     let metadata = Metadata {
+        reads,
         license: "MIT OR Apache-2.0".to_owned(),
         training_commit: source_commit().unwrap_or_default(),
-        data: describe(&dataset),
+        data: describe(dataset),
         ..Metadata::new(dataset.labels.clone(), preprocessing)
     };
     let crops = calibration(&loader)?;
@@ -107,9 +135,9 @@ pub fn train(options: &TrainOptions, origin: Option<&Origin>) -> Result<Report> 
         &crops,
         &preprocessing,
         &metadata.to_props()?,
-        &options.out,
+        &places.network,
     )?;
-    let int8_figures = figures(&dataset, &read_back(&quantized, &loader)?);
+    let int8_figures = figures(dataset, &read_back(&quantized, &loader)?);
 
     let wall_s = fitted
         .earlier
@@ -120,15 +148,15 @@ pub fn train(options: &TrainOptions, origin: Option<&Origin>) -> Result<Report> 
     let report = Report {
         options: options.clone(),
         commit: source_commit(),
-        data: DataSummary::of(&dataset),
+        data: DataSummary::of(&gathered),
         images_per_second,
         epochs: fitted.epochs,
         wall_s,
-        before: before.map(|before| figures(&dataset, &before)),
+        before: before.map(|before| figures(dataset, &before)),
         f32: f32_figures,
         int8: Some(int8_figures),
     };
-    report.write(&options.report)?;
+    report.write(&places.report)?;
     Ok(report)
 }
 
@@ -141,19 +169,21 @@ pub fn cross_validate(
     options: &TrainOptions,
     origin: Option<&Origin>,
     folds: usize,
+    interrupted: &Arc<AtomicBool>,
 ) -> Result<Figures> {
     let dataset = Dataset::open(&options.data)?;
+    let places: Vec<Places> = (1..=folds).map(|fold| options.places.fold(fold)).collect();
+    let claims = places.iter().map(|places| claim(options, places, &dataset));
+    let _claims = claims.collect::<Result<Vec<_>>>()?;
     let mut readings = Vec::new();
     for (index, fold) in dataset.folds(folds)?.into_iter().enumerate() {
         tracing::info!("fold {} of {folds}", index + 1);
-        let fold = Arc::new(fold);
         let mut of_fold = options.clone();
-        of_fold.checkpoint = options
-            .checkpoint
-            .with_extension(format!("fold{}", index + 1));
-        let resume = options.resume && of_fold.checkpoint.exists();
-        let run = fit_on(&fold, &of_fold, origin, resume)?;
-        readings.extend(read(&fold, &run.fitted.predictions));
+        of_fold.places.clone_from(&places[index]);
+        let resume = options.resume && has_checkpoint(&of_fold.places.checkpoint);
+        let fold = gather(fold, options, interrupted)?;
+        let run = fit_on(&fold, &of_fold, origin, resume, interrupted)?;
+        readings.extend(read(&fold.dataset, &run.fitted.predictions));
     }
     Ok(Figures::of(&dataset.labels, readings))
 }
@@ -166,16 +196,37 @@ struct Run {
     before: Option<Predictions>,
 }
 
+/// Takes the places of a run for it.
+fn claim(options: &TrainOptions, places: &Places, dataset: &Dataset) -> Result<Claim> {
+    let outputs = dataset.labels.len();
+    let head = match options.hidden {
+        Some(hidden) => hidden * (FEATURES + outputs),
+        None => FEATURES * outputs,
+    };
+    let parameters = BACKBONE_NUMBERS + head;
+    // In f32 and in int8, and what describes them.
+    let networks = 5 * parameters as u64 + (1 << 20);
+    places.claim(options.existing, Checkpoint::of(parameters), networks)
+}
+
 fn fit_on(
-    dataset: &Arc<Dataset>,
+    gathered: &Gathered,
     options: &TrainOptions,
     origin: Option<&Origin>,
     resume: bool,
+    interrupted: &Arc<AtomicBool>,
 ) -> Result<Run> {
-    let pictures = loader::store(dataset, options.size, options.crop_scale, KEPT_PICTURES);
-    // A picture that is broken behind its head is found now, not when its turn comes.
-    pictures.preload(|| ())?;
-    let loader = Loader::new(Arc::clone(dataset), Arc::new(pictures), options.loader(1))?;
+    let Gathered {
+        dataset,
+        pictures,
+        reads,
+        ..
+    } = gathered;
+    let loader = Loader::new(
+        Arc::clone(dataset),
+        Arc::clone(pictures),
+        options.loader(*reads, 1),
+    )?;
     let loader = Arc::new(loader);
     let device = device(options.device).autodiff();
     device.seed(options.seed);
@@ -188,7 +239,9 @@ fn fit_on(
     let net = match origin {
         Some(origin) => {
             let net = origin.net(&dataset.labels, head, &device)?;
-            before = Some(predict(&net.valid(), &loader, &device.clone().inner())?);
+            let device = device.clone().inner();
+            let is_stopped = || interrupted.load(Ordering::Acquire);
+            before = predict(&net.valid(), &loader, &device, &is_stopped)?;
             net
         }
         None => {
@@ -216,7 +269,8 @@ fn fit_on(
         mode: options.statistics.mode(),
         label_smoothing: options.label_smoothing,
         points_weight: options.points_weight,
-        checkpoint: Some((options.checkpoint.clone(), options.checkpoint_every)),
+        checkpoint: Some((options.places.checkpoint.clone(), options.checkpoint_every)),
+        interrupted: Arc::clone(interrupted),
         resume,
         blend: options.blend.clone(),
         epochs: options.epochs,
@@ -226,8 +280,9 @@ fn fit_on(
             points: head.points,
             size: options.size,
             crop_scale: options.crop_scale,
+            reads: *reads,
         },
-        course: course(options)?,
+        course: course(options, *reads, dataset)?,
     };
     let fitted = fit(net, &loader, &fit_options, &device, &mut Steps::new())?;
     Ok(Run {
@@ -237,9 +292,14 @@ fn fit_on(
     })
 }
 
-/// What decides a run's steps: all options but where files lie, what computes, and what is done after
-/// the last step.
-fn course(options: &TrainOptions) -> Result<Course> {
+/// What decides a run's steps: the data, and all options but where files lie, what computes, and what
+/// is done after the last step.
+fn course(options: &TrainOptions, reads: Reads, dataset: &Dataset) -> Result<Course> {
+    let options = TrainOptions {
+        // What the program took for granted before there was a choice.
+        reads: Some(reads).filter(|reads| reads.is_whole()),
+        ..options.clone()
+    };
     let but = [
         "data.path",
         "data.frames",
@@ -251,7 +311,9 @@ fn course(options: &TrainOptions) -> Result<Course> {
         "calibrate",
         "blend",
     ];
-    Course::of(options, &but)
+    let mut course = Course::of(&options, &but)?;
+    course.add_data(dataset.fingerprint(&options.data.path));
+    Ok(course)
 }
 
 fn device(compute: Compute) -> Device {

@@ -13,6 +13,8 @@ use clap::{Args, ValueEnum};
 use serde::{Serialize, Serializer};
 
 use super::origin::Origin;
+use super::places::{Existing, Places};
+use crate::model::Reads;
 use crate::recognize::crop::MAX_SIZE;
 use crate::train::data::augment::Recipe;
 use crate::train::data::dataset::{DataSource, Exclude};
@@ -44,9 +46,20 @@ pub struct TrainArgs {
     /// of a CSV the last of each signer's pictures of a label [default: 0.2]
     #[arg(long, value_name = "SHARE")]
     pub val_fraction: Option<f32>,
-    /// Where the int8 network goes
-    #[arg(long, value_name = "FILE", default_value = "models/asl.onnx")]
-    pub out: PathBuf,
+    /// Train without the pictures that cannot be read, and say which they are, instead of refusing them
+    #[arg(long)]
+    pub skip_unreadable: bool,
+    /// Leave validation pictures out that are copies of training pictures, or nearly so, such as frames
+    /// of one video
+    #[arg(long)]
+    pub no_copies: bool,
+    /// Where the int8 network goes; report and checkpoint go beside it. What is there already stays
+    /// [default: the data's name and .onnx, in the current folder, numbered where that is taken]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Replace a network, a report or a checkpoint that is there already
+    #[arg(long)]
+    pub force: bool,
     /// ImageNet weights to start from, which scripts/fetch-backbone downloads, or `none` for
     /// random ones
     #[arg(
@@ -78,6 +91,11 @@ pub struct TrainArgs {
     /// network of --from, else by preset]
     #[arg(long, value_name = "PIXELS")]
     pub size: Option<usize>,
+    /// What of a picture the network learns to read, and reads afterwards: the hand, around its box or
+    /// all over a picture without one; or the whole picture, squeezed into a square, or its middle
+    /// square [default: as in the network of --from, else squeezed where the data have no hand boxes]
+    #[arg(long, value_enum)]
+    pub reads: Option<Reads>,
     /// Highest learning rate of the backbone
     #[arg(long, value_name = "RATE")]
     pub lr: Option<f64>,
@@ -351,8 +369,9 @@ impl FromStr for Folds {
 pub struct TrainOptions {
     /// Where the pictures come from.
     pub data: DataSource,
-    /// Where the network goes.
-    pub out: PathBuf,
+    /// Where the run writes; in the report, where the int8 network goes.
+    #[serde(rename = "out")]
+    pub places: Places,
     /// What the backbone's weights start from.
     pub backbone: Backbone,
     /// The trained network that it starts from instead.
@@ -373,6 +392,8 @@ pub struct TrainOptions {
     pub batch: usize,
     /// The input's side, in pixels.
     pub size: usize,
+    /// What of a picture is read; where that is not set, the data decide.
+    pub reads: Option<Reads>,
     /// The crop's side as a multiple of the hand box's larger side.
     pub crop_scale: f32,
     /// Highest learning rate of the backbone.
@@ -413,15 +434,12 @@ pub struct TrainOptions {
     /// Whether to go on from the last checkpoint.
     #[serde(skip)]
     pub resume: bool,
-    /// Folder of the checkpoint.
+    /// What becomes of what is there already.
     #[serde(skip)]
-    pub checkpoint: PathBuf,
+    pub existing: Existing,
     /// Time between checkpoints.
     #[serde(skip)]
     pub checkpoint_every: Duration,
-    /// Folder of the report.
-    #[serde(skip)]
-    pub report: PathBuf,
     /// What computes.
     pub device: Compute,
 }
@@ -473,7 +491,7 @@ impl Preset {
                 hidden: Some(64),
                 dropout: 0.5,
                 epochs: 10,
-                size: 128,
+                size: 224,
                 lr: 1e-3,
                 head_lr: 1e-3,
                 weight_decay: 0.0,
@@ -535,6 +553,10 @@ impl TrainArgs {
             "--preset adapt needs a trained network to adapt: name one with --from"
         );
         let preset = named.defaults();
+        let places = match self.out {
+            Some(out) => Places::of(out, self.report),
+            None => Places::unnamed(&self.data, self.report, self.resume)?,
+        };
         let options = TrainOptions {
             data: DataSource {
                 path: self.data,
@@ -542,13 +564,12 @@ impl TrainArgs {
                 exclude: self.exclude,
                 val_fraction: self.val_fraction,
                 seed: self.seed,
+                skip_unreadable: self.skip_unreadable,
+                no_copies: self.no_copies,
                 known: network.map_or_else(Vec::new, |network| network.labels.clone()),
             },
-            checkpoint: self.out.with_extension("checkpoint"),
-            report: self
-                .report
-                .unwrap_or_else(|| self.out.with_extension("report")),
-            out: self.out,
+            places,
+            existing: Existing::of(self.resume, self.force),
             backbone: self.backbone,
             from: self.from,
             preset: named,
@@ -559,6 +580,7 @@ impl TrainArgs {
             epochs: self.epochs.unwrap_or(preset.epochs),
             batch: self.batch.unwrap_or(32),
             size: (self.size).unwrap_or(network.map_or(preset.size, |network| network.size)),
+            reads: self.reads.or(network.map(|network| network.reads)),
             crop_scale: network.map_or(CROP_SCALE, |network| network.crop_scale),
             lr: self.lr.unwrap_or(preset.lr),
             head_lr: self.head_lr.unwrap_or(preset.head_lr),
@@ -587,11 +609,12 @@ impl TrainArgs {
 }
 
 impl TrainOptions {
-    /// How this run makes batches, with `threads` threads.
-    pub fn loader(&self, threads: usize) -> LoaderOptions {
+    /// How this run makes batches of what `reads` says, with `threads` threads.
+    pub fn loader(&self, reads: Reads, threads: usize) -> LoaderOptions {
         LoaderOptions {
             batch: self.batch,
             size: self.size,
+            reads,
             crop_scale: self.crop_scale,
             recipe: self.augment.recipe(),
             balance: self.balance.into(),
@@ -679,6 +702,7 @@ mod tests {
     fn the_notebook_preset_is_the_notebook() {
         let options = parse("--data cats --preset notebook").unwrap();
         assert_eq!(options.freeze, Freeze::All);
+        assert_eq!(options.size, 224);
         assert_eq!((options.hidden, options.dropout), (Some(64), 0.5));
         assert_eq!(options.augment, Augment::Notebook);
         assert_eq!(options.balance, BalanceBy::Pictures);
@@ -697,11 +721,12 @@ mod tests {
 
     #[test]
     fn report_and_checkpoint_lie_beside_the_network_unless_told_otherwise() {
-        let options = parse("--data d --out m/asl.onnx").unwrap();
-        assert_eq!(options.report, PathBuf::from("m/asl.report"));
-        assert_eq!(options.checkpoint, PathBuf::from("m/asl.checkpoint"));
-        let options = parse("--data d --report r").unwrap();
-        assert_eq!(options.report, PathBuf::from("r"));
+        let places = parse("--data d --out m/asl.onnx").unwrap().places;
+        assert_eq!(places.report, PathBuf::from("m/asl.report"));
+        assert_eq!(places.checkpoint, PathBuf::from("m/asl.checkpoint"));
+        let places = parse("--data d --report r").unwrap().places;
+        assert_eq!(places.network, PathBuf::from("d.onnx"));
+        assert_eq!(places.report, PathBuf::from("r"));
     }
 
     #[test]

@@ -49,6 +49,7 @@ impl Origin {
         let Metadata {
             labels,
             preprocessing,
+            reads,
             ..
         } = Metadata::from_props(&file.props)?;
         let Preprocessing {
@@ -74,6 +75,7 @@ impl Origin {
             points: written.has("points"),
             size,
             crop_scale,
+            reads,
         };
         Ok(Origin {
             path: path.to_owned(),
@@ -130,6 +132,7 @@ fn cannot_start(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Reads;
     use crate::model::stock::StockNetwork;
     use crate::train::file::export::to_f32;
     use crate::train::file::graph::{Graph, Op};
@@ -340,6 +343,7 @@ mod tests {
                 points: true,
                 size: SIZE,
                 crop_scale: 1.35,
+                reads: Reads::Hand,
             },
             epochs: Vec::new(),
         };

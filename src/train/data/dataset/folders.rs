@@ -81,6 +81,7 @@ fn split_by_folders(train: &Path, val: &Path) -> Result<Dataset> {
         labels,
         samples,
         scenes: Vec::new(),
+        held_back: false,
     })
 }
 
@@ -127,6 +128,7 @@ fn split_at_random(root: &Path, val_fraction: f32, seed: u64) -> Result<Dataset>
         labels,
         samples,
         scenes: Vec::new(),
+        held_back: false,
     })
 }
 

@@ -73,6 +73,7 @@ impl Dataset {
                     ..scene.clone()
                 })
                 .collect(),
+            held_back: false,
         }
     }
 }

@@ -15,15 +15,15 @@ mod folders;
 mod folds;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
 use serde::Serialize;
 
-use super::store;
 use crate::base::frame::Rect;
+use crate::base::hash::Fnv;
 use crate::base::joints::Joints;
 
 pub use exclude::Exclude;
@@ -115,6 +115,12 @@ pub struct DataSource {
     pub seed: u64,
     /// Classes that need no pictures, such as those of a network that is trained further.
     pub known: Vec<String>,
+    /// Leaves out pictures that cannot be read, instead of refusing them all.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub skip_unreadable: bool,
+    /// Leaves validation pictures out that have a copy among the training pictures.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_copies: bool,
 }
 
 /// Labelled pictures and their classes.
@@ -126,6 +132,8 @@ pub struct Dataset {
     pub samples: Vec<Sample>,
     /// Whole frames, for what surrounds a hand; empty where the layout has none.
     pub scenes: Vec<Scene>,
+    /// Whether the validation pictures are some of each signer's, kept back here.
+    pub held_back: bool,
 }
 
 /// How many pictures a signer or a class has.
@@ -138,13 +146,12 @@ pub struct Count {
 }
 
 impl Dataset {
-    /// Reads the list of pictures and the head of every picture file.
+    /// Reads the list of pictures.
     ///
     /// # Errors
     /// For a missing file or folder, missing columns, a row that makes no sense or names a
     /// missing file, an empty class, a class that is not known and has no training pictures, no
-    /// validation pictures, fewer than two classes, and a picture whose head cannot be read; each
-    /// names the path.
+    /// validation pictures, and fewer than two classes; each names the path.
     pub fn open(source: &DataSource) -> Result<Dataset> {
         let path = &source.path;
         ensure!(
@@ -173,8 +180,59 @@ impl Dataset {
         }
         dataset.learn_labels(&source.known);
         dataset.check(path, &source.known)?;
-        store::check_heads(&dataset.paths())?;
         Ok(dataset)
+    }
+
+    /// The same pictures without these, numbered as in [`Dataset::paths`].
+    pub fn without(self, left_out: &BTreeSet<usize>) -> Dataset {
+        let samples = self.samples.len();
+        let kept = |at: usize| !left_out.contains(&at);
+        Dataset {
+            samples: (self.samples.into_iter().enumerate())
+                .filter_map(|(at, sample)| kept(at).then_some(sample))
+                .collect(),
+            scenes: (self.scenes.into_iter().enumerate())
+                .filter_map(|(at, scene)| kept(samples + at).then_some(scene))
+                .collect(),
+            ..self
+        }
+    }
+
+    /// What tells these data from others, by name: how many pictures of each class there are, and a
+    /// hash of their names, sizes, boxes and classes. Where the folder `root` lies does not matter.
+    pub fn fingerprint(&self, root: &Path) -> BTreeMap<String, String> {
+        let mut facts = BTreeMap::new();
+        for (label, count) in self.labels.iter().zip(self.per_class()) {
+            for (what, pictures) in [("learn from", count.train), ("be judged by", count.val)] {
+                facts.insert(format!("{label} to {what}"), pictures.to_string());
+            }
+        }
+        let root = if root.is_dir() {
+            Some(root)
+        } else {
+            root.parent()
+        };
+        let mut hash = Fnv::default();
+        let mut add = |path: &Path, class: usize, split: Split, hand: Option<Rect>| {
+            let name = root.and_then(|root| path.strip_prefix(root).ok());
+            hash.add_bytes(name.unwrap_or(path).as_os_str().as_encoded_bytes());
+            hash.add(std::fs::metadata(path).map_or(0, |file| file.len()));
+            hash.add(class as u64);
+            hash.add(split as u64);
+            let edges = hand.map_or([f32::NAN; 4], |hand| [hand.x0, hand.y0, hand.x1, hand.y1]);
+            for edge in edges {
+                hash.add(u64::from(edge.to_bits()));
+            }
+        };
+        for sample in &self.samples {
+            add(&sample.path, sample.class, sample.split, sample.hand);
+        }
+        for scene in &self.scenes {
+            add(&scene.path, usize::MAX, scene.split, Some(scene.hand));
+        }
+        let names = "by name, size, box and class".to_owned();
+        facts.insert(names, format!("#{:016x}", hash.value()));
+        facts
     }
 
     /// Indices of the samples of one split, in order.
@@ -210,6 +268,11 @@ impl Dataset {
         counts
     }
 
+    /// Whether any picture comes with its hand's box.
+    pub fn has_hands(&self) -> bool {
+        self.samples.iter().any(|sample| sample.hand.is_some())
+    }
+
     /// Index of the class [`NOTHING`], where there is one.
     pub fn nothing(&self) -> Option<usize> {
         self.labels.iter().position(|label| label == NOTHING)
@@ -235,6 +298,7 @@ impl Dataset {
                 self.samples[at].split = Split::Val;
             }
         }
+        self.held_back = true;
         tracing::warn!(
             "the data have no validation pictures: the last {:.0} % of each signer's pictures of              a class are kept for it. They say how these signers will be read, not how others will",
             share * 100.0
@@ -253,7 +317,10 @@ impl Dataset {
     }
 
     /// Refuses what no network can be trained or judged on.
-    fn check(&self, path: &Path, known: &[String]) -> Result<()> {
+    ///
+    /// # Errors
+    /// Naming the class that has too few pictures, or what else is missing.
+    pub fn check(&self, path: &Path, known: &[String]) -> Result<()> {
         let path = path.display();
         ensure!(
             self.labels.len() >= 2,

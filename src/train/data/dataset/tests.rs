@@ -274,13 +274,6 @@ fn a_class_that_is_missing_from_validation_is_named() {
 }
 
 #[test]
-fn an_unreadable_picture_is_named_before_training() {
-    let data = folder(&["cat/1.png", "cat/2.png", "dog/1.png"]);
-    fs::write(data.path().join("dog/2.jpg"), "<html>not found</html>").unwrap();
-    assert!(error(open(data.path())).contains("dog/2.jpg"));
-}
-
-#[test]
 fn options_that_a_layout_has_no_use_for_are_refused() {
     let data = folder(&["cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"]);
     let excluding = Dataset::open(&DataSource {

@@ -20,6 +20,7 @@ use crate::base::frame::{Rect, Square};
 use crate::base::joints::hull;
 use crate::base::picture::Picture;
 use crate::demo::{Chance, random_scene};
+use crate::model::Reads;
 
 pub use sampler::{Balance, NothingShares};
 use sampler::{Pick, Sampler};
@@ -34,6 +35,8 @@ pub struct LoaderOptions {
     pub batch: usize,
     /// The crops' side, in pixels.
     pub size: usize,
+    /// What of a picture is read.
+    pub reads: Reads,
     /// The crop's side as a multiple of the hand box's larger side.
     pub crop_scale: f32,
     /// How training crops are varied.
@@ -409,7 +412,14 @@ impl Loader {
     fn square(&self, hand: Option<Rect>, kept: &Kept) -> Square {
         let (subject, scale) = subject_of(hand, self.options.crop_scale);
         let (width, height) = (kept.picture.width, kept.picture.height);
-        kept.place(subject).square(scale, width, height)
+        let place = kept.place(subject);
+        let region = (self.options.reads).region(place, scale, width, height);
+        // What is squeezed is kept as a square.
+        Square {
+            left: region.left,
+            top: region.top,
+            side: region.width,
+        }
     }
 
     fn scene(&self, scene: usize) -> Result<Arc<Kept>> {
@@ -425,14 +435,26 @@ struct Made {
     points: Option<CropPoints>,
 }
 
-/// The pictures of `dataset` in the order that [`Loader::new`] expects: those of the samples, then
-/// those of the scenes. None is kept finer than twice what crops of `size` pixels at `crop_scale`
-/// need, and at most `budget` bytes of them are kept.
+/// As [`store_of`], of hands.
 pub fn store(dataset: &Dataset, size: usize, crop_scale: f32, budget: usize) -> PictureStore {
+    store_of(dataset, size, Reads::Hand, crop_scale, budget)
+}
+
+/// The pictures of `dataset` in the order that [`Loader::new`] expects: those of the samples, then
+/// those of the scenes. None is kept finer than twice what crops of `size` pixels need, at
+/// `crop_scale` where hands are read, and at most `budget` bytes of them are kept.
+pub fn store_of(
+    dataset: &Dataset,
+    size: usize,
+    reads: Reads,
+    crop_scale: f32,
+    budget: usize,
+) -> PictureStore {
     let samples = dataset.samples.iter().map(|sample| {
         let (subject, scale) = subject_of(sample.hand, crop_scale);
         PictureFile {
             path: sample.path.clone(),
+            reads,
             subject,
             scale,
             trim: sample.hand.is_some(),
@@ -440,6 +462,7 @@ pub fn store(dataset: &Dataset, size: usize, crop_scale: f32, budget: usize) -> 
     });
     let scenes = dataset.scenes.iter().map(|scene| PictureFile {
         path: scene.path.clone(),
+        reads: Reads::Hand,
         subject: scene.hand,
         scale: crop_scale,
         trim: false,

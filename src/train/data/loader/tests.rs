@@ -1,6 +1,8 @@
 use std::collections::HashSet;
+use std::path::Path;
 
 use super::*;
+use crate::recognize::crop::Cropper;
 use crate::train::data::dataset::{DataSource, NOTHING};
 use crate::train::data::drawn::{self, Drawn};
 
@@ -10,6 +12,7 @@ fn options(balance: Balance) -> LoaderOptions {
     LoaderOptions {
         batch: 8,
         size: SIZE,
+        reads: Reads::Hand,
         crop_scale: 1.35,
         recipe: Recipe::ROOMS,
         balance,
@@ -297,4 +300,61 @@ fn hands_cannot_be_drawn_for_classes_that_are_no_letters() {
     };
     let error = Loader::new(dataset, pictures, options).unwrap_err();
     assert!(error.to_string().contains("--drawn"), "{error}");
+}
+
+/// Half red, half green, blue below: three times as wide as high.
+fn wide(path: &Path) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    image::RgbImage::from_fn(72, 24, |x, y| {
+        image::Rgb(match (x, y) {
+            (_, 18..) => [0, 0, 255],
+            (..36, _) => [255, 0, 0],
+            _ => [0, 255, 0],
+        })
+    })
+    .save(path)
+    .unwrap();
+}
+
+#[test]
+fn a_whole_picture_is_learned_from_as_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "train/cat/0.png",
+        "train/dog/0.png",
+        "val/cat/1.png",
+        "val/dog/1.png",
+    ] {
+        wide(&folder.path().join(name));
+    }
+    let source = DataSource {
+        path: folder.path().to_path_buf(),
+        ..DataSource::default()
+    };
+    let dataset = Arc::new(Dataset::open(&source).unwrap());
+    let picture = Picture::decode(&folder.path().join("val/cat/1.png")).unwrap();
+    for reads in [Reads::Squeezed, Reads::Cut] {
+        let pictures = Arc::new(store_of(&dataset, SIZE, reads, 1.35, 1 << 24));
+        let options = LoaderOptions {
+            reads,
+            ..options(Balance::Pictures)
+        };
+        let loader = Loader::new(Arc::clone(&dataset), pictures, options).unwrap();
+        let batch = loader.val_batch(0).unwrap();
+        let mut live = vec![0; SIZE * SIZE * 3];
+        let region = reads.region(Rect::FULL, 1.0, 72, 24);
+        Cropper::new()
+            .squeeze(&picture.pixels, 72, 24, region, SIZE, &mut live)
+            .unwrap();
+        let bytes = live.iter().zip(&batch.images);
+        let far = bytes.filter(|(a, b)| a.abs_diff(**b) > 40).count();
+        // Squeezed in two steps, an edge is not quite the same.
+        assert!(far <= 3 * 2 * SIZE, "{reads}: {far} values differ");
+        let corner = &batch.images[..3];
+        assert_eq!(
+            corner,
+            [255, 0, 0],
+            "{reads} shows the picture's left end, or near"
+        );
+    }
 }

@@ -13,10 +13,13 @@ use image::{ExtendedColorType, ImageEncoder};
 use serde::Serialize;
 
 use super::fit::Epoch;
+use super::gather::Gathered;
 use super::options::TrainOptions;
 use crate::base::files::write_whole;
 use crate::overlay::draw_mistaken;
-use crate::train::data::dataset::{Count, Dataset};
+use crate::train::data::copies::Copies;
+use crate::train::data::dataset::Count;
+use crate::train::data::store::Unreadable;
 
 pub use figures::{Figures, Reading, SignerFigures};
 
@@ -47,7 +50,7 @@ pub struct Report {
 }
 
 /// The pictures of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DataSummary {
     /// The classes, in the order of the network's outputs.
     pub labels: Vec<String>,
@@ -59,11 +62,16 @@ pub struct DataSummary {
     pub signers: BTreeMap<String, Count>,
     /// Whole frames whose surroundings are pictures of no letter.
     pub scenes: usize,
+    /// Pictures that were left out because they cannot be read.
+    pub unreadable: Vec<Unreadable>,
+    /// Validation pictures that are copies of training pictures.
+    pub copies: Copies,
 }
 
 impl DataSummary {
-    /// Counts a dataset.
-    pub fn of(dataset: &Dataset) -> DataSummary {
+    /// Counts a run's pictures.
+    pub fn of(gathered: &Gathered) -> DataSummary {
+        let dataset = &gathered.dataset;
         let per_class = dataset.per_class();
         let pictures = per_class.iter().fold(Count::default(), |sum, count| Count {
             train: sum.train + count.train,
@@ -77,6 +85,8 @@ impl DataSummary {
                 .map(|(signer, count)| (signer.to_string(), count))
                 .collect(),
             scenes: dataset.scenes.len(),
+            unreadable: gathered.unreadable.clone(),
+            copies: gathered.copies.clone(),
         }
     }
 }

@@ -66,6 +66,8 @@ fn report(labels: &[String]) -> Report {
             classes: labels.iter().map(|label| (label.clone(), count)).collect(),
             signers: BTreeMap::from([("ann".into(), count)]),
             scenes: 0,
+            unreadable: Vec::new(),
+            copies: Copies::default(),
         },
         epochs: epochs(6),
         images_per_second: 50.0,

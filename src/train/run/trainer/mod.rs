@@ -76,6 +76,28 @@ struct Progress {
     options: TrainerOptions,
 }
 
+/// A checkpoint, as far as it is known before there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// What it takes at most, in bytes.
+    pub bytes: u64,
+}
+
+impl Checkpoint {
+    /// Of a network of `parameters` weights and as many statistics at most: its own file, the average,
+    /// and two moments of each weight, in four bytes each, and what describes them.
+    pub fn of(parameters: usize) -> Checkpoint {
+        Checkpoint {
+            bytes: 5 * 4 * parameters as u64 + (1 << 20),
+        }
+    }
+}
+
+/// Whether a checkpoint lies in the folder `path`, whole or as it was when the program died.
+pub fn has_checkpoint(path: &Path) -> bool {
+    newest(path).join(PROGRESS).exists()
+}
+
 const NETWORK: &str = "network.bpk";
 const BACKBONE: &str = "optimizer-backbone.bpk";
 const HEAD: &str = "optimizer-head.bpk";
@@ -223,7 +245,12 @@ impl<M: Module> Trainer<M> {
             fs::rename(&fresh, path)?;
             remove(&old)
         };
-        write().with_context(|| format!("cannot write the checkpoint {}", path.display()))
+        let written = write();
+        if written.is_err() {
+            // A part of one is of no use; on a full disk, its room is.
+            let _ = remove(&fresh);
+        }
+        written.with_context(|| format!("cannot write the checkpoint {}", path.display()))
     }
 
     /// Goes on from the checkpoint in the folder `path`.
