@@ -148,16 +148,10 @@ fn every_source_can_be_turned() {
         turned.stdout(contains(read));
     }
     let mut demo = signcam();
-    demo.args([
-        "--source",
-        "demo",
-        "--text",
-        "A",
-        "--headless",
-        "--pace",
-        "max",
-    ]);
-    demo.args(["--rotate", "180"]).assert().success();
+    demo.args(["bench", "--source", "demo", "--rotate", "180"]);
+    demo.args(["--frames", "2", "--warmup", "0"])
+        .assert()
+        .success();
     scene
         .watch(&pictures, &["--rotate", "45"])
         .code(2)

@@ -77,7 +77,8 @@ fn write(sound: &Sound, coding: &str, rendering: &Path, to: &Path) -> Result<()>
     if !done.status.success() {
         let said = String::from_utf8_lossy(&done.stderr);
         let first = said.lines().next().unwrap_or("ffmpeg does not say why");
-        bail!("{}", first.trim());
+        // Behind the part of the program that says it, in brackets.
+        bail!("{}", first.rsplit("] ").next().unwrap_or(first).trim());
     }
     Ok(())
 }

@@ -30,6 +30,10 @@ pub(super) const SILENCE: Duration = Duration::from_secs(30);
 /// How long to wait for a picture at a stretch.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// A video that ends so much before its length is short of something: the last picture is shown for a
+/// while, and sound may be longer.
+const SHORT_OF: Duration = Duration::from_millis(500);
+
 /// Makes pixels square, as wide as they are shown, and then says what comes out. Only shapes that
 /// cameras and broadcasts have are believed.
 const FILTERS: &str = "scale=w='if(between(sar,0.25,4),max(round(iw*sar),1),iw)':h=ih:eval=frame,\
@@ -253,7 +257,7 @@ impl Ffmpeg {
                     missing = all - self.seq;
                     faults.push(format!("{missing} of {all} pictures are missing"));
                 }
-                None if whole > self.last + Duration::from_secs(1) => faults.push(format!(
+                None if whole > self.last + SHORT_OF => faults.push(format!(
                     "it ends after {:.1} of {:.1} s",
                     self.last.as_secs_f64(),
                     whole.as_secs_f64()
