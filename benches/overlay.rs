@@ -28,6 +28,7 @@ fn screen(c: &mut Criterion) {
             }),
             joints: None,
             movement: Movement::None,
+            steps: None,
             times: ReadingTimes::default(),
         };
         let mut overlay = Overlay::new().expect("the embedded fonts are sound");
@@ -49,6 +50,7 @@ fn screen(c: &mut Criterion) {
                     stages: &[],
                     spelled: Some(Spelled {
                         text: "SIGNED LETTERS BECOME TEXT THAT SCROLLS",
+                        open: 0,
                         pending: Some(("V", 0.4)),
                         words: &[],
                     }),

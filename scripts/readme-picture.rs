@@ -78,6 +78,7 @@ fn main() -> Result<()> {
         stages: &[],
         spelled: (state == State::Spelled).then_some(Spelled {
             text: "HELLO WORLD THIS IS SPELLED WITH A HA",
+            open: 0,
             pending: Some(("V", 0.6)),
             words: &words,
         }),
@@ -187,6 +188,7 @@ fn reading(state: State, frame: &Frame, hand: Rect) -> Result<Option<Reading>> {
         hand: (state != State::Guide).then_some(hand),
         joints: None,
         movement: Movement::None,
+        steps: None,
         times: ReadingTimes::default(),
     }))
 }

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// An RGB picture with the moment it was captured.
 ///
 /// The sequence number and the capture time stay with a frame to the end: every latency figure
@@ -84,7 +86,7 @@ impl FramePool {
 
 /// A rectangle in fractions of a picture's width and height: (0, 0) is its top left corner,
 /// (1, 1) its bottom right one. It may reach beyond the picture.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rect {
     /// Left edge.
     pub x0: f32,

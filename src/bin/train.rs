@@ -13,6 +13,7 @@ use signcam::train::run::fit::Interrupted;
 use signcam::train::run::hand::{HandArgs, run as run_hand};
 use signcam::train::run::options::TrainArgs;
 use signcam::train::run::origin::Origin;
+use signcam::train::run::sequence::{SequenceArgs, run as run_sequence};
 
 /// Trains a network that names the letter a hand signs, or the class of any picture.
 #[derive(Debug, Parser)]
@@ -33,6 +34,8 @@ struct Cli {
 enum Command {
     /// Train the network that finds the hand in a whole frame.
     Hand(HandArgs),
+    /// Train the network that reads sequences: letters that are held, passed or drawn.
+    Sequence(SequenceArgs),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     start_logging();
     let result = match (cli.command, cli.args) {
         (Some(Command::Hand(args)), _) => run_hand(&args),
+        (Some(Command::Sequence(args)), _) => run_sequence(&args),
         (None, Some(args)) => train_letters(args),
         (None, None) => {
             let message = "--data <DIR|FILE.csv> is needed\n";

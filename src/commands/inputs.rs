@@ -15,6 +15,7 @@ use crate::int8::Isa;
 use crate::model::{Model, Reads};
 use crate::recognize::finder::Finder;
 use crate::recognize::hand::Tracker;
+use crate::recognize::sequence::SequenceReader;
 use crate::recognize::speller::{Speller, Spelling};
 use crate::recognize::steady::Steadying;
 use crate::recognize::{HandPlace, Recognizer, RecognizerOptions, THRESHOLD};
@@ -141,6 +142,10 @@ pub struct ReaderArgs {
     /// Which network reads.
     #[command(flatten)]
     pub model: ModelArgs,
+    /// Type what this network makes of the last two seconds, letters that are only passed or drawn
+    /// included (`train sequence` makes one), instead of letters that are held
+    #[arg(long, value_name = "FILE", conflicts_with = "guide")]
+    pub sequence: Option<PathBuf>,
     /// Read letters in this box only, into which the hand is put, instead of finding the hand: its
     /// left and top edge, width and height in fractions of the picture. Keys move it
     #[arg(long = "box", value_name = "X,Y,W,H", value_parser = parse_box)]
@@ -163,6 +168,7 @@ impl Default for ReaderArgs {
     fn default() -> Self {
         ReaderArgs {
             model: ModelArgs::default(),
+            sequence: None,
             guide: None,
             threshold: THRESHOLD,
             threads: 1,
@@ -177,6 +183,19 @@ impl ReaderArgs {
     /// # Errors
     /// When a model cannot be loaded.
     pub fn recognizer(&self, origin: &Origin) -> Result<Recognizer> {
+        let recognizer = self.recognizer_of_frames(origin)?;
+        let sequence = match &self.sequence {
+            Some(path) => Some(SequenceReader::load(path, recognizer.model().labels())?),
+            None => None,
+        };
+        Ok(recognizer.reading_sequences(sequence))
+    }
+
+    /// The same without the network that reads sequences.
+    ///
+    /// # Errors
+    /// When a model cannot be loaded.
+    pub fn recognizer_of_frames(&self, origin: &Origin) -> Result<Recognizer> {
         let threads = self.threads.into();
         let mut model = self.model.load()?;
         model.set_threads(threads);

@@ -17,7 +17,7 @@ use crate::live::StartRecording;
 use crate::live::{Guide, Live, OpenScreen, SharedPractice, View};
 use crate::recognize::Reading;
 use crate::recognize::practice::Practice;
-use crate::recognize::words::Words;
+use crate::recognize::words::{Expected, Words};
 #[cfg(feature = "record")]
 use crate::sink::record::{Hurry, Recorder, dated};
 #[cfg(feature = "record")]
@@ -93,7 +93,12 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
     let source = args.source.open(pace)?;
     let mut recognizer = args.reader.recognizer(&origin)?;
     let setup = args.reader.setup(recognizer.model())?;
+    let words = args.words.as_deref().map(Words::load).transpose()?;
     let speller = args.spelling.speller(&origin, recognizer.model());
+    let speller = match &words {
+        Some(words) => speller.map(|speller| speller.expecting(Expected::new(words))),
+        None => speller,
+    };
     ensure!(
         args.practice.is_none() || speller.is_some(),
         "cannot practise with {origin}: --practice takes pictures that follow each other, and a model of letters"
@@ -120,12 +125,7 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
         screen: (!args.headless).then(|| screen(format!("signcam: {origin}"))),
         mirror: !args.no_mirror,
         practice,
-        words: args
-            .words
-            .as_deref()
-            .map(Words::load)
-            .transpose()?
-            .unwrap_or_default(),
+        words: words.unwrap_or_default(),
         #[cfg(feature = "window")]
         copy: Some(Box::new(crate::sink::clipboard::copy)),
         #[cfg(not(feature = "window"))]

@@ -112,6 +112,7 @@ fn reading_of(frame: &Frame) -> Reading {
         hand: None,
         joints: None,
         movement: Movement::None,
+        steps: None,
         times: ReadingTimes::default(),
     }
 }

@@ -17,6 +17,7 @@ pub struct Writing {
     copy: Option<Copy>,
     /// What is shown: a copy, so that the speller waits for no picture.
     text: String,
+    open: usize,
     pending: Option<(String, f32)>,
     suggested: Vec<String>,
 }
@@ -29,6 +30,7 @@ impl Writing {
             words,
             copy,
             text: String::new(),
+            open: 0,
             pending: None,
             suggested: Vec::new(),
         }
@@ -39,6 +41,7 @@ impl Writing {
         let speller = self.speller.lock();
         self.text.clear();
         self.text.push_str(speller.text());
+        self.open = speller.open();
         let pending = speller.pending();
         self.pending = pending.map(|(letter, part)| (letter.to_owned(), part));
         self.suggested.clear();
@@ -46,6 +49,7 @@ impl Writing {
         self.suggested.extend(suggested);
         Spelled {
             text: &self.text,
+            open: self.open,
             pending: (self.pending.as_ref()).map(|(letter, part)| (letter.as_str(), *part)),
             words: &self.suggested,
         }

@@ -5,6 +5,7 @@ mod engine;
 pub mod file;
 mod maps;
 mod metadata;
+mod sequence;
 pub mod stock;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 pub use maps::{MapMetadata, MapModel};
 pub use metadata::{MAX_INPUT_SIZE, Metadata, NOTHING, Preprocessing, Reads, is_letter};
+pub use sequence::{SequenceMetadata, SequenceModel};
 
 use engine::Engine;
 use file::OnnxFile;
@@ -22,7 +24,7 @@ use file::OnnxFile;
 use crate::base::joints::{JOINT_VALUES, JOINTS, Joints};
 
 /// The letter network that is built into the program.
-const EMBEDDED: &[u8] = include_bytes!("../../models/asl.onnx");
+pub(crate) const EMBEDDED: &[u8] = include_bytes!("../../models/asl.onnx");
 
 /// The output that gives a hand's joints, where a letter network has it: x and y of each, in
 /// fractions of the crop.

@@ -106,6 +106,8 @@ impl Tally<'_> {
 pub struct Spelled<'a> {
     /// The text; its end is shown.
     pub text: &'a str,
+    /// Bytes at the end of the text that may still change.
+    pub open: usize,
     /// The letter that is being held, and how much of its time has passed, 0 to 1.
     pub pending: Option<(&'a str, f32)>,
     /// Words that the last one may become, the likeliest first.

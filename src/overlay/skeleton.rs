@@ -142,6 +142,7 @@ mod tests {
             hand: Some(hull(&joints)),
             joints: Some(joints),
             movement: Movement::None,
+            steps: None,
             times: ReadingTimes::default(),
         }
     }

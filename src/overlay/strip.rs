@@ -10,7 +10,7 @@ use super::text::{Face, Style, Type};
 const BEFORE: &str = "…";
 
 impl Painter<'_, '_> {
-    /// The end of the text, as much as there is room for, a caret, the letter that is being held,
+    /// The end of the text, as much as there is room for, letters that may still change in another colour, a caret, the letter that is being held,
     /// and above them words to choose from. Returns the upper edge of what it drew: that of the
     /// margin where it drew nothing.
     pub(super) fn spelled(&mut self, from: i32) -> i32 {
@@ -48,7 +48,10 @@ impl Painter<'_, '_> {
         if end.len() < spelled.text.len() {
             x = self.write(x, middle, style, DIM, BEFORE);
         }
-        x = self.write(x, middle, style, WHITE, end) + gap / 2.0;
+        let settled = end.len().saturating_sub(spelled.open);
+        let (settled, open) = end.split_at_checked(settled).unwrap_or((end, ""));
+        x = self.write(x, middle, style, WHITE, settled);
+        x = self.write(x, middle, style, ACCENT, open) + gap / 2.0;
         let tall = (self.text.cap_height(style) * 1.5).round() as i32;
         let stroke = Area::new(x.round() as i32, middle as i32 - tall / 2, caret, tall);
         self.canvas.fill(stroke, ACCENT);

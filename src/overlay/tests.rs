@@ -30,6 +30,7 @@ fn reading(top: &[(&str, f32)], letter: Option<&str>, hand: Option<Rect>) -> Rea
         hand,
         joints: None,
         movement: Movement::None,
+        steps: None,
         times: ReadingTimes::default(),
     }
 }
@@ -79,6 +80,7 @@ fn full<'a>(frame: &'a Frame, reading: &'a Reading) -> Scene<'a> {
         help: true,
         spelled: Some(Spelled {
             text: "SPELLED AT LENGTH, MORE THAN FITS",
+            open: 0,
             pending: Some(("a class with a very long name", f32::NAN)),
             words: &[],
         }),
@@ -450,6 +452,7 @@ fn spelled(frame: &Frame, text: &str, pending: Option<(&str, f32)>, words: &[Str
     let scene = Scene {
         spelled: Some(Spelled {
             text,
+            open: 0,
             pending,
             words,
         }),
@@ -505,6 +508,7 @@ fn words_and_a_message_stand_above_the_text() {
     let scene = Scene {
         spelled: Some(Spelled {
             text: "HE",
+            open: 0,
             pending: None,
             words: &words,
         }),

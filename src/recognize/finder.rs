@@ -24,7 +24,7 @@ pub const REACH: f32 = 6.0;
 const LOYALTY: f32 = 1.0;
 
 /// The finder that is built into the program.
-const EMBEDDED: &[u8] = include_bytes!("../../models/hand.onnx");
+pub(super) const EMBEDDED: &[u8] = include_bytes!("../../models/hand.onnx");
 
 /// A hand's place and how sure the network is of it.
 #[derive(Debug, Clone, Copy, PartialEq)]

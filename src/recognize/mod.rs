@@ -7,6 +7,7 @@ pub mod letter;
 pub mod motion;
 pub mod observation;
 pub mod practice;
+pub mod sequence;
 pub mod speller;
 pub mod steady;
 mod track;
@@ -25,11 +26,15 @@ use hand::Tracker;
 use letter::{LetterReader, Scores};
 use motion::{Drawing, Motion, Movement, Seen};
 use observation::Observation;
+use sequence::{SequenceReader, Steps};
 use steady::{Steady, Steadying};
 use track::fits;
 
 /// A letter less probable than this is not shown, unless told otherwise.
 pub const THRESHOLD: f32 = 0.5;
+
+/// The networks that are built into the program to read a frame: the finder and the letter network.
+pub const EMBEDDED_NETWORKS: [&[u8]; 2] = [finder::EMBEDDED, crate::model::EMBEDDED];
 
 /// How many of the most probable classes a [`Reading`] names.
 const TOP: usize = 5;
@@ -58,6 +63,8 @@ pub struct Reading {
     pub joints: Option<Joints>,
     /// What the hand's movement says about the letter.
     pub movement: Movement,
+    /// What the network that reads sequences says of the time up to this frame; `None` without one.
+    pub steps: Option<Steps>,
     /// What each step took.
     pub times: ReadingTimes,
 }
@@ -128,6 +135,8 @@ pub struct Recognizer {
     time: Option<Duration>,
     /// What the last frame says by itself.
     observation: Observation,
+    /// Reads what frames say one after the other, where the letters are those it knows.
+    sequence: Option<SequenceReader>,
     /// The same, drawn letters counted as the still ones they look like.
     probabilities: Vec<f32>,
 }
@@ -147,8 +156,14 @@ impl Recognizer {
             steady: Steady::default(),
             time: None,
             observation: Observation::default(),
+            sequence: None,
             probabilities: Vec::new(),
         }
+    }
+
+    /// Reads sequences of frames, too, which must follow each other.
+    pub fn reading_sequences(self, sequence: Option<SequenceReader>) -> Self {
+        Recognizer { sequence, ..self }
     }
 
     /// What the frame that was read last says by itself.
@@ -190,6 +205,7 @@ impl Recognizer {
             hand: None,
             joints: None,
             movement: Movement::None,
+            steps: None,
             times: ReadingTimes {
                 find,
                 ..ReadingTimes::default()
@@ -222,9 +238,13 @@ impl Recognizer {
                 self.observation.set_probabilities(probabilities);
                 self.observation.is_read = true;
                 self.observation.hand = self.options.place.seen();
+                self.observation.joints = reading.joints;
             }
             reading.times.preprocess = scores.preprocess;
             reading.times.infer = scores.infer;
+        }
+        if let Some(sequence) = &mut self.sequence {
+            reading.steps = Some(sequence.read(&self.observation)?);
         }
         if let Some(steadying) = self.options.steadying {
             self.steady(&mut reading, &steadying);
@@ -241,6 +261,7 @@ impl Recognizer {
         self.observation.aspect = frame.width as f32 / frame.height.max(1) as f32;
         self.observation.is_read = false;
         self.observation.hand = None;
+        self.observation.joints = None;
     }
 
     /// Replaces what one frame says by what the last ones say.
@@ -253,11 +274,11 @@ impl Recognizer {
             time: reading.time,
             hand: self.observation.hand,
             aspect: self.observation.aspect,
-            probabilities: self.observation.probabilities(),
+            probabilities: &self.observation.probabilities,
         };
         reading.movement = self.motion.update(&seen, &Drawing::DEFAULT);
         self.probabilities.clear();
-        (self.probabilities).extend_from_slice(self.observation.probabilities());
+        (self.probabilities).extend_from_slice(&self.observation.probabilities);
         self.motion.pool(&mut self.probabilities);
         let elapsed = elapsed.unwrap_or(Duration::MAX);
         self.steady.update(&self.probabilities, elapsed, steadying);

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::frame::Rect;
+use crate::base::joints::Joints;
 
 /// What the networks made of one frame.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// The frame's media time.
     pub time: Duration,
@@ -15,18 +18,15 @@ pub struct Observation {
     pub is_read: bool,
     /// The hand's box where it was found in this very frame, not steadied.
     pub hand: Option<Rect>,
+    /// The hand's joints in fractions of the frame, where the letter network gives them.
+    pub joints: Option<Joints>,
     /// A probability for each label, in the model's order; all of `nothing` where no hand was read.
-    probabilities: Vec<f32>,
+    pub probabilities: Vec<f32>,
 }
 
 impl Observation {
-    /// A probability for each label, in the model's order; empty before the first frame.
-    pub fn probabilities(&self) -> &[f32] {
-        &self.probabilities
-    }
-
     /// Takes what the letter network said of the hand.
-    pub(super) fn set_probabilities(&mut self, probabilities: impl Iterator<Item = f32>) {
+    pub fn set_probabilities(&mut self, probabilities: impl Iterator<Item = f32>) {
         self.probabilities.clear();
         self.probabilities.extend(probabilities);
     }

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
+use super::sequence::decoder::Expectation;
+
 /// The largest list that is read, in bytes: more than a million words.
 const LARGEST: u64 = 16 << 20;
 
@@ -76,6 +78,81 @@ impl Words {
     }
 }
 
+/// How many letters there are to choose from, about.
+const CHOICE: f32 = 26.0;
+
+/// Share of what is spelled that no list has: names.
+const UNLISTED: f32 = 0.3;
+
+/// What an expectation weighs against what is seen.
+const WEIGHT: f32 = 0.5;
+
+/// How likely letters follow others in the words of a list, the first of which are the most frequent
+/// (by Zipf's law). A word that is not listed can still be spelled.
+#[derive(Debug, Clone, Default)]
+pub struct Expected {
+    /// In alphabetical order.
+    words: Vec<String>,
+    /// Weight of all words before each, and of all.
+    sums: Vec<f32>,
+}
+
+impl Expected {
+    /// What the words of this list make likely.
+    pub fn new(words: &Words) -> Expected {
+        let ranked = words.words.iter().enumerate();
+        let mut ranked: Vec<(&String, f32)> = ranked
+            .map(|(rank, word)| (word, 1.0 / (rank + 10) as f32))
+            .collect();
+        ranked.sort_by_key(|(word, _)| *word);
+        let mut sum = 0.0;
+        let mut sums = vec![0.0];
+        sums.extend(ranked.iter().map(|(_, weight)| {
+            sum += weight;
+            sum
+        }));
+        Expected {
+            words: ranked.into_iter().map(|(word, _)| word.clone()).collect(),
+            sums,
+        }
+    }
+
+    /// Weight of the words that begin so.
+    fn weight(&self, beginning: &str) -> f32 {
+        let from = self.words.partition_point(|word| word.as_str() < beginning);
+        let words = self.words.get(from..).unwrap_or_default();
+        let count = words.partition_point(|word| word.starts_with(beginning));
+        let sum = |at: usize| self.sums.get(at).copied().unwrap_or_default();
+        sum(from + count) - sum(from)
+    }
+}
+
+/// What a list makes of a network's letters; nothing without a list.
+#[derive(Debug, Clone, Copy)]
+pub struct InWord<'a> {
+    /// The list.
+    pub expected: Option<&'a Expected>,
+    /// The network's letters.
+    pub letters: &'a [std::sync::Arc<str>],
+}
+
+impl Expectation for InWord<'_> {
+    fn expect(&self, typed: &[usize], letter: usize) -> f32 {
+        let (Some(expected), Some(letter)) = (self.expected, self.letters.get(letter)) else {
+            return 0.0;
+        };
+        let typed = typed.iter().filter_map(|&at| self.letters.get(at));
+        let mut beginning: String = typed.map(|letter| &**letter).collect();
+        let before = expected.weight(&beginning);
+        if before <= 0.0 {
+            return 0.0;
+        }
+        beginning.push_str(letter);
+        let share = expected.weight(&beginning) / before;
+        WEIGHT * ((1.0 - UNLISTED) * share * CHOICE + UNLISTED).ln()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -93,6 +170,20 @@ mod tests {
         assert_eq!(suggest("T"), ["THE"]);
         assert_eq!(suggest("ü"), ["ÜBER"]);
         assert!(suggest("HELLO").is_empty() && suggest("").is_empty() && suggest("Q").is_empty());
+    }
+
+    #[test]
+    fn letters_that_words_go_on_with_are_expected_and_names_are_left_possible() {
+        let expected = Expected::new(&Words::new("HELLO\nHELP\nWORLD"));
+        let letters = ["H", "E", "L", "P", "X"].map(std::sync::Arc::from);
+        let word = InWord {
+            expected: Some(&expected),
+            letters: &letters,
+        };
+        let next = |letter| word.expect(&[0, 1, 2], letter);
+        assert!(next(3) > 0.5 && next(2) > next(3), "HELLO comes first");
+        assert!(next(4) < 0.0 && next(4) > -1.0);
+        assert_eq!(word.expect(&[4, 4], 0), 0.0, "no word begins with XX");
     }
 
     #[test]

@@ -189,6 +189,7 @@ mod tests {
             }),
             joints: None,
             movement: Movement::None,
+            steps: None,
             times: ReadingTimes::default(),
         }
     }

@@ -86,6 +86,11 @@ impl Demo {
         })
     }
 
+    /// The same with so many frames a second, where they are read as fast as they can be.
+    pub fn at_rate(self, fps: f64) -> Demo {
+        Demo { fps, ..self }
+    }
+
     /// The next frame's media time.
     fn time(&self) -> Duration {
         Duration::from_secs_f64(self.next as f64 / self.fps)

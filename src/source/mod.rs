@@ -2,6 +2,7 @@
 
 #[cfg(feature = "camera")]
 pub mod camera;
+pub mod clips;
 pub mod demo;
 mod origin;
 mod pace;

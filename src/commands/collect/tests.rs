@@ -360,6 +360,7 @@ fn training_and_evaluation_read_what_was_collected() {
     let report = eval(&EvalArgs {
         folder: Some(root.path().to_owned()),
         clips: None,
+        sequence: None,
         boxes: Some(root.path().join(TABLE)),
         split: Some("dev".into()),
         find: false,
@@ -468,6 +469,7 @@ fn a_session_before_the_screen_ends_with_the_pictures_that_were_kept() {
             hand: Some(HAND),
             joints: None,
             movement: Movement::None,
+            steps: None,
             times: ReadingTimes::default(),
         })
     };

@@ -7,7 +7,7 @@
 
 mod boxes;
 mod calibration;
-mod clips;
+pub mod clips;
 mod folder;
 mod joints;
 mod report;
@@ -78,6 +78,9 @@ pub struct EvalArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Type what this network makes of the last two seconds of a clip
+    #[arg(long, value_name = "FILE", requires = "clips")]
+    pub sequence: Option<PathBuf>,
     /// Which network reads.
     #[command(flatten)]
     pub model: ModelArgs,
@@ -154,6 +157,7 @@ pub fn eval(args: &EvalArgs) -> Result<Answer> {
     if let Some(table) = &args.clips {
         let reader = ReaderArgs {
             model: args.model.clone(),
+            sequence: args.sequence.clone(),
             ..ReaderArgs::default()
         };
         let text = eval_clips(table, args.split.as_deref(), &reader, args.json)?;

@@ -159,6 +159,7 @@ impl Drawing {
             mirror: self.mirror,
             spelled: self.speller.as_ref().map(|speller| Spelled {
                 text: speller.text(),
+                open: speller.open(),
                 pending: speller.pending(),
                 words: &[],
             }),

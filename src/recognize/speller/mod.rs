@@ -4,6 +4,10 @@
 //! shape, no letter or no hand for a moment; or when the hand slid aside or bounced. A hand out of view for longer ends a word. How long a
 //! letter must be held follows the signer's rhythm: whoever spells faster waits less.
 //!
+//! Where a network reads sequences, what is typed follows its steps instead: the likeliest letters are
+//! typed at once, and those of the last moment may still change. A dwell of one's own brings holding
+//! back.
+//!
 //! Nothing here looks at a clock: time comes with the readings.
 
 use std::collections::VecDeque;
@@ -12,6 +16,9 @@ use std::time::Duration;
 
 use super::Reading;
 use super::motion::{self, Movement};
+use super::sequence::Steps;
+use super::sequence::decoder::{Decoder, SETTLING};
+use super::words::{Expected, InWord};
 use crate::model::NOTHING;
 
 /// When letters are typed.
@@ -105,6 +112,12 @@ pub struct Speller {
     before: Option<(Hold, Duration)>,
     /// The letter typed last, until it is let go.
     latched: Option<Latch>,
+    /// Makes letters of the steps of a network that reads sequences.
+    decoder: Decoder,
+    /// What a list of words makes likely.
+    expected: Option<Arc<Expected>>,
+    /// The text's last letters, which may still change.
+    open: Vec<Arc<str>>,
     /// The text's last letter, and until which media time it was shown without being let go.
     newest: Option<(Arc<str>, Duration)>,
     /// For how long no hand was seen; one that signs nothing counts half.
@@ -146,9 +159,20 @@ impl Speller {
             hold: None,
             before: None,
             latched: None,
+            decoder: Decoder::default(),
+            expected: None,
+            open: Vec::new(),
             newest: None,
             absent: Duration::ZERO,
             rhythm: Rhythm::default(),
+        }
+    }
+
+    /// Prefers letters that words of a list go on with, where what is seen leaves a doubt.
+    pub fn expecting(self, expected: Expected) -> Self {
+        Speller {
+            expected: Some(Arc::new(expected)),
+            ..self
         }
     }
 
@@ -181,6 +205,12 @@ impl Speller {
                 Duration::ZERO
             }
         };
+        // Whoever says how long a letter is held types by holding.
+        if let (Some(steps), None) = (&reading.steps, self.spelling.dwell) {
+            let mut changes = self.spell(steps, reading.time);
+            self.rest(reading, elapsed, &mut changes);
+            return changes;
+        }
         let mut changes = Vec::new();
         self.follow(reading.letter.as_ref(), reading.movement, elapsed);
         self.let_go(reading.letter.as_ref(), elapsed);
@@ -206,8 +236,60 @@ impl Speller {
         changes
     }
 
+    /// Takes steps in that a network read up to media time `time`, and says what they changed, in order.
+    pub fn spell(&mut self, steps: &Steps, time: Duration) -> Vec<Typed> {
+        let mut changes = Vec::new();
+        for said in &steps.said {
+            if said.fresh {
+                self.settle();
+                self.decoder = Decoder::default();
+            }
+            let word = InWord {
+                expected: self.expected.as_deref(),
+                letters: &steps.letters,
+            };
+            self.decoder.step(said, &word);
+        }
+        let letters = self.decoder.open().iter();
+        let open: Vec<Arc<str>> = letters
+            .filter_map(|mark| steps.letters.get(mark.letter).map(Arc::clone))
+            .collect();
+        let both = self.open.iter().zip(&open);
+        let same = both.take_while(|(before, now)| before == now).count();
+        for letter in self.open.drain(same..).rev() {
+            self.text
+                .truncate(self.text.len() - letter.len().min(self.text.len()));
+            changes.push(Typed {
+                change: Change::Delete,
+                text: self.text.clone(),
+            });
+        }
+        for letter in open.get(same..).unwrap_or_default() {
+            self.push(letter);
+            self.note(Change::Letter(Arc::clone(letter)), &mut changes);
+        }
+        self.open = open;
+        let settled = self.decoder.settle(time.saturating_sub(SETTLING));
+        self.open.drain(..settled.min(self.open.len()));
+        changes
+    }
+
+    /// The part of the text that may still change: its last so many bytes.
+    pub fn open(&self) -> usize {
+        let open: usize = self.open.iter().map(|letter| letter.len()).sum();
+        open.min(self.text.len())
+    }
+
+    /// Lets no letter change any more.
+    fn settle(&mut self) {
+        self.decoder.settle(Duration::MAX);
+        self.open.clear();
+    }
+
     /// Writes a space, unless the text ends in one or there is none.
     pub fn space(&mut self) {
+        self.settle();
+        self.decoder.end_word();
         if self.ends_in_word() {
             self.push(" ");
         }
@@ -215,12 +297,14 @@ impl Speller {
 
     /// Deletes the last character.
     pub fn delete(&mut self) {
+        self.settle();
         self.text.pop();
         self.newest = None;
     }
 
     /// Deletes everything.
     pub fn clear(&mut self) {
+        self.settle();
         self.text.clear();
         self.newest = None;
     }
@@ -234,6 +318,7 @@ impl Speller {
     /// Puts `word` in the place of the one that is being spelled, and ends it. A letter that is
     /// being held belonged to it.
     pub fn complete(&mut self, word: &str) {
+        self.settle();
         self.latched = self.hold.as_ref().map(|hold| Latch {
             letter: Arc::clone(&hold.letter),
             gone: 0.0,

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::*;
 use crate::base::frame::Rect;
 use crate::recognize::ReadingTimes;
+use crate::recognize::sequence::Said;
 
 const HAND: Rect = Rect {
     x0: 0.3,
@@ -51,6 +52,7 @@ impl Signer {
             hand,
             joints: None,
             movement,
+            steps: None,
             times: ReadingTimes::default(),
         };
         self.changes.extend(self.speller.read(&reading));
@@ -372,4 +374,65 @@ fn the_text_keeps_its_end() {
     }
     assert_eq!(signer.text().chars().count(), MOST_TEXT);
     assert!(signer.text().ends_with("AÜ"));
+}
+
+/// Steps a fifteenth of a second apart in which these letters are likely, `.` standing for none.
+fn steps(from: u64, likely: &str) -> Steps {
+    let letters: Arc<[Arc<str>]> = ["A", "B"].map(Arc::from).into();
+    let said = likely.chars().enumerate().map(|(at, step)| Said {
+        time: Duration::from_millis(67 * (from + at as u64)),
+        fresh: false,
+        logs: match step {
+            '.' => [0.98f32, 0.01, 0.01],
+            'a' => [0.01, 0.98, 0.01],
+            'b' => [0.01, 0.01, 0.98],
+            // A that turns out to be B, where one follows.
+            _ => [0.06, 0.48, 0.46],
+        }
+        .map(f32::ln)
+        .to_vec(),
+    });
+    Steps {
+        letters,
+        said: said.collect(),
+    }
+}
+
+#[test]
+fn letters_of_a_sequence_are_typed_at_once_and_may_change_for_a_moment() {
+    let mut speller = Speller::new(Spelling::DEFAULT);
+    let time = |step: u64| Duration::from_millis(67 * step);
+    let typed = speller.spell(&steps(0, "..a."), time(3));
+    assert_eq!(typed.len(), 1);
+    assert_eq!(typed[0].change, Change::Letter("A".into()));
+    assert_eq!((speller.text(), speller.open()), ("A", 1));
+    speller.spell(&steps(4, "............"), time(15));
+    assert_eq!((speller.text(), speller.open()), ("A", 0), "it is settled");
+
+    speller.spell(&steps(16, "?"), time(16));
+    assert_eq!(speller.text(), "AA");
+    let changes: Vec<Change> = speller
+        .spell(&steps(17, "b"), time(17))
+        .into_iter()
+        .map(|typed| typed.change)
+        .collect();
+    assert_eq!(changes, [Change::Delete, Change::Letter("B".into())]);
+    assert_eq!(speller.text(), "AB");
+}
+
+#[test]
+fn a_key_lets_no_letter_before_it_change() {
+    let mut speller = Speller::new(Spelling::DEFAULT);
+    speller.spell(&steps(0, ".a?"), Duration::from_millis(134));
+    speller.space();
+    let before = speller.text().to_owned();
+    speller.spell(&steps(3, "b..b."), Duration::from_millis(470));
+    assert!(
+        speller.text().starts_with(&before),
+        "{before:?}, {:?}",
+        speller.text()
+    );
+    speller.clear();
+    speller.spell(&steps(8, "...."), Duration::from_millis(740));
+    assert_eq!(speller.text(), "");
 }

@@ -5,7 +5,7 @@
 //! - [`copies`]: which validation pictures are copies of training pictures.
 //! - [`augment`]: from a picture and a hand box to a network's input, varied for training.
 //! - [`loader`]: batches, made ahead by threads, the same ones for the same seed and step.
-//! - [`scenes`]: what the finder learns from.
+//! - [`scenes`]: what the finder learns from; [`sequences`]: what the reader of sequences does.
 
 pub mod augment;
 mod batches;
@@ -15,4 +15,5 @@ pub mod dataset;
 pub mod drawn;
 pub mod loader;
 pub mod scenes;
+pub mod sequences;
 pub mod store;

@@ -2,13 +2,16 @@
 //!
 //! - [`kernels`], [`block`]: the networks' building block with its own backward pass.
 //! - [`mobilenet`], [`letter`]: the backbone, and the network that names letters.
-//! - [`finder`]: the network that finds hands.
+//! - [`finder`]: the network that finds hands; [`sequence`]: the one that reads sequences,
+//!   and [`ctc`] its loss.
 
 pub mod block;
+pub mod ctc;
 pub mod finder;
 pub mod kernels;
 pub mod letter;
 pub mod mobilenet;
+pub mod sequence;
 
 /// A tensor's values in row-major order.
 ///

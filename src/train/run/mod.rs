@@ -4,7 +4,8 @@
 //! - [`options`]: what a run can be told; [`course`]: those of it that a checkpoint is kept with.
 //! - [`origin`]: a trained network to start from; [`description`]: what it is.
 //! - [`trainer`]: optimisation steps, weight averaging, checkpoints.
-//! - [`fit`]: trains a letter network and judges it; [`hand`]: a run that trains a finder.
+//! - [`fit`]: trains a letter network and judges it; [`hand`], [`sequence`]: runs that
+//!   train a finder and a reader of sequences.
 //! - [`progress`], [`report`]: a run's bar and results.
 
 pub mod course;
@@ -17,6 +18,7 @@ pub mod origin;
 pub mod places;
 pub mod progress;
 pub mod report;
+pub mod sequence;
 pub mod trainer;
 
 use std::sync::Arc;

@@ -4,7 +4,6 @@
 //! camera; nothing is told to them of what the clip shows.
 
 mod report;
-mod table;
 #[cfg(test)]
 mod tests;
 
@@ -22,9 +21,9 @@ use crate::commands::progress::Progress;
 use crate::model::NOTHING;
 use crate::recognize::Recognizer;
 use crate::recognize::speller::{Change, Speller, Spelling};
+use crate::source::clips::{self, Boxes, Clip};
 use crate::source::{Event, Origin, Pace, video};
-use report::Report;
-use table::{Boxes, Clip};
+pub use report::Report;
 
 /// A found box is on a hand from this intersection over union on, and beside every hand below the
 /// second one.
@@ -36,26 +35,30 @@ const LONGEST_DELAY: Duration = Duration::from_secs(2);
 
 /// What was read of a clip.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Outcome {
+pub struct Outcome {
     /// What was typed, without spaces.
-    text: String,
+    pub text: String,
     /// How long the clip is.
-    length: Duration,
+    pub length: Duration,
     /// For each letter typed, the time since the last frame that shows it, in milliseconds.
-    delays_ms: Vec<f64>,
-    found: Found,
+    pub delays_ms: Vec<f64>,
+    /// Where the hand was found.
+    pub found: Found,
 }
 
 /// Where the hand was found, in frames of which it is known where hands are.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Found {
-    frames: usize,
-    on_hand: usize,
+pub struct Found {
+    /// All of them.
+    pub frames: usize,
+    /// On one of the hands.
+    pub on_hand: usize,
     /// Found, but not on a hand.
-    elsewhere: usize,
+    pub elsewhere: usize,
     /// Of these, beside every hand.
-    beside: usize,
-    none: usize,
+    pub beside: usize,
+    /// No hand was found.
+    pub none: usize,
 }
 
 impl Found {
@@ -92,7 +95,7 @@ pub(super) fn eval_clips(
     reader: &ReaderArgs,
     json: bool,
 ) -> Result<String> {
-    let clips = table::clips(table, split)?;
+    let clips = clips::clips(table, split)?;
     let boxes = Boxes::beside(table)?;
     let outcomes = read_all(&clips, boxes.as_ref(), reader)?;
     if let Some(Err(error)) = outcomes.first()
@@ -109,6 +112,11 @@ pub(super) fn eval_clips(
         true => serde_json::to_string_pretty(&report)? + "\n",
         false => report.table(),
     })
+}
+
+/// The figures of clips that were read, where hands are not known.
+pub fn figures(clips: &[Clip], outcomes: &[Result<Outcome, String>]) -> Report {
+    Report::new(clips, outcomes, false)
 }
 
 /// Reads every clip, on all cores. What cannot be read is an error in words.
@@ -175,7 +183,7 @@ fn read(clip: &Clip, boxes: Option<&Boxes>, mut recognizer: Recognizer) -> Resul
         if let Some(hands) = boxes.and_then(|boxes| boxes.hands(&clip.name, frame.seq)) {
             outcome.found.count(reading.hand, hands);
         }
-        last_seen.note(recognizer.observation().probabilities(), frame.time);
+        last_seen.note(&recognizer.observation().probabilities, frame.time);
         for typed in speller.read(&reading) {
             if let Change::Letter(letter) = typed.change {
                 outcome

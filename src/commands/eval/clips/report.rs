@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::table::{Clip, Kind};
 use super::{Found, Outcome};
 use crate::commands::eval::report::{mean, percent};
+use crate::source::clips::{Clip, Kind};
 
 /// Letters that are movements.
 const MOVING: [&str; 2] = ["J", "Z"];
@@ -21,7 +21,7 @@ type Read<'a> = (&'a Clip, &'a Outcome);
 /// Everything that was measured. Shares and rates are `None`, null in JSON, where there is nothing
 /// to take them of.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub struct Report {
     #[serde(flatten)]
     all: Figures,
     signers: BTreeMap<String, Figures>,
@@ -160,7 +160,7 @@ impl Report {
     }
 
     /// The report for people.
-    pub(super) fn table(&self) -> String {
+    pub fn table(&self) -> String {
         let names = self.signers.keys().map(|name| name.chars().count());
         let width = names.max().unwrap_or(0).max("signer".len());
         let mut text = String::new();

@@ -3,9 +3,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::report::Report;
-use super::table::{Clip, Kind};
 use super::{Found, Outcome};
 use crate::base::frame::Rect;
+use crate::source::clips::{Clip, Kind};
 
 fn clip(signer: &str, kind: Kind, text: &str) -> Clip {
     Clip {

@@ -8,6 +8,7 @@
 //! above.
 
 mod proto;
+pub mod sequence;
 
 use anyhow::{Context, Result, ensure};
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto};

@@ -1,4 +1,4 @@
-//! The table of clips, and the one of boxes beside it.
+//! Tables of labelled clips: which video shows whom spelling what, and the boxes of hands beside it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const BOXES: &str = "boxes.csv";
 /// What happens in a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Kind {
+pub enum Kind {
     /// A word or a few are spelled.
     Spelled,
     /// The alphabet in one take.
@@ -38,7 +38,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// As it stands in a table.
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Kind::Spelled => "spelled",
             Kind::Alphabet => "alphabet",
@@ -53,11 +53,14 @@ impl Kind {
 
 /// One clip and what is signed in it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Clip {
-    /// As it stands in the table.
+pub struct Clip {
+    /// Its path as it stands in the table.
     pub name: String,
+    /// Its path.
     pub path: PathBuf,
+    /// Who signs.
     pub signer: String,
+    /// What happens in it.
     pub kind: Kind,
     /// In capitals, without spaces; `?` stands for any letter.
     pub text: String,
@@ -77,7 +80,7 @@ struct ClipRow {
 ///
 /// # Errors
 /// When it cannot be read, lacks a column, a row makes no sense, or no row is left.
-pub(super) fn clips(table: &Path, split: Option<&str>) -> Result<Vec<Clip>> {
+pub fn clips(table: &Path, split: Option<&str>) -> Result<Vec<Clip>> {
     let shown = table.display();
     let folder = table.parent().unwrap_or(Path::new(""));
     let mut clips = Vec::new();
@@ -122,7 +125,7 @@ pub(super) fn clips(table: &Path, split: Option<&str>) -> Result<Vec<Clip>> {
 
 /// Boxes of hands, by a clip's name and a frame's number in it.
 #[derive(Debug, Default)]
-pub(super) struct Boxes(HashMap<String, HashMap<u64, Vec<Rect>>>);
+pub struct Boxes(HashMap<String, HashMap<u64, Vec<Rect>>>);
 
 #[derive(Deserialize)]
 struct BoxRow {
@@ -139,7 +142,7 @@ impl Boxes {
     ///
     /// # Errors
     /// When the file is there and cannot be read, or a row makes no sense.
-    pub(super) fn beside(table: &Path) -> Result<Option<Boxes>> {
+    pub fn beside(table: &Path) -> Result<Option<Boxes>> {
         let path = table.with_file_name(BOXES);
         if !path.exists() {
             return Ok(None);
@@ -164,7 +167,7 @@ impl Boxes {
     }
 
     /// The hands in a frame of a clip; `None` where nobody looked.
-    pub(super) fn hands(&self, clip: &str, frame: u64) -> Option<&[Rect]> {
+    pub fn hands(&self, clip: &str, frame: u64) -> Option<&[Rect]> {
         let hands = self.0.get(clip)?.get(&frame)?;
         Some(hands)
     }
