@@ -351,3 +351,29 @@ fn a_network_of_other_operators_reads_as_in_the_stock_runtime_and_is_named() {
         }
     }
 }
+
+/// Files that other tools write by default: probabilities in place of logits, half precision.
+#[test]
+fn models_as_other_tools_write_them_are_read() {
+    let case = |name: &str| {
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/cases/models")
+            .join(name)
+    };
+    let read = |model: &str| {
+        let mut command = signcam();
+        command.arg("predict").arg(case("red.png")).arg("--json");
+        command.args(["--box", "0,0,1,1", "--model"]);
+        command.arg(case(model));
+        let output = command.assert().success().get_output().stdout.clone();
+        serde_json::from_slice::<serde_json::Value>(&output).unwrap()[0].clone()
+    };
+    let (softmax, logits) = (read("softmax.onnx"), read("logits.onnx"));
+    assert_eq!(softmax["letter"], "A");
+    assert_eq!(softmax["probabilities"][0], serde_json::json!(["A", 1.0]));
+    assert_eq!(softmax["probabilities"], logits["probabilities"]);
+    // The same network twice, once with its nodes out of order.
+    let (sorted, unsorted) = (read("fp16_sorted.onnx"), read("fp16_io32.onnx"));
+    assert_eq!(sorted["probabilities"].as_array().unwrap().len(), 5);
+    assert_eq!(sorted["probabilities"], unsorted["probabilities"]);
+}

@@ -35,8 +35,8 @@ impl Engine {
             Ok(plan) => {
                 plan.check()?;
                 let transform = InputTransform {
-                    mean: [preprocessing.mean; 3],
-                    std: [preprocessing.std; 3],
+                    mean: preprocessing.mean,
+                    std: preprocessing.std,
                 };
                 let network = Network::new(&plan, &transform, Isa::choose()?);
                 Ok(Engine::Int8(Box::new(network)))

@@ -13,6 +13,8 @@ use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dim;
 use tract_onnx::pb::type_proto::Value as TypeValue;
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
 
+use super::normal_form;
+
 /// Larger files are refused unread, in bytes. A float MobileNetV2 has 14 MB.
 const MAX_FILE: u64 = 256 << 20;
 
@@ -40,13 +42,14 @@ impl OnnxFile {
         Self::parse(&path.display().to_string(), &bytes)
     }
 
-    /// Decodes and checks a file's content.
+    /// Decodes and checks a file's content. Nodes are put in order, and half precision is
+    /// widened to single.
     ///
     /// # Errors
     /// When it is no ONNX file, is cut short, keeps weights in other files, or contradicts itself.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self> {
         ensure!(!bytes.is_empty(), "the file is empty");
-        let proto = ModelProto::decode(bytes).map_err(|error| {
+        let mut proto = ModelProto::decode(bytes).map_err(|error| {
             // Every ONNX file starts with the tag of its `ir_version`.
             let kind = if bytes[0] == 0x08 {
                 "the file is damaged or cut short"
@@ -55,15 +58,17 @@ impl OnnxFile {
             };
             anyhow::anyhow!("{kind} ({error})")
         })?;
-        let graph = proto
-            .graph
-            .as_ref()
-            .context("this is no ONNX file, or one cut short: it holds no graph")?;
         ensure!(
             proto.functions.is_empty(),
             "it brings functions of its own, which cannot be read"
         );
+        let graph = proto
+            .graph
+            .as_mut()
+            .context("this is no ONNX file, or one cut short: it holds no graph")?;
+        normal_form::sort_nodes(graph);
         check_graph(graph)?;
+        normal_form::widen(graph);
         let props = proto
             .metadata_props
             .iter()

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::engine::Engine;
 use super::file::OnnxFile;
-use super::metadata::{Preprocessing, needed, number};
+use super::metadata::{Preprocessing, channels, channels_text, check_needed, needed, number};
 
 /// The value of the key `kind` in a finder's file.
 const KIND: &str = "hand";
@@ -36,8 +36,8 @@ impl MapMetadata {
             ("training_commit", self.training_commit.clone()),
             ("data", self.data.clone()),
             ("input_size", self.preprocessing.input_size.to_string()),
-            ("mean", self.preprocessing.mean.to_string()),
-            ("std", self.preprocessing.std.to_string()),
+            ("mean", channels_text(self.preprocessing.mean)),
+            ("std", channels_text(self.preprocessing.std)),
             ("threshold", self.threshold.to_string()),
             ("kind", KIND.to_owned()),
         ]
@@ -46,8 +46,9 @@ impl MapMetadata {
     /// Reads a file's keys and values.
     ///
     /// # Errors
-    /// When a key that is needed is missing or makes no sense.
+    /// When keys that are needed are missing, naming all of them, or a value makes no sense.
     pub fn from_props(props: &BTreeMap<String, String>) -> Result<Self> {
+        check_needed(props, ["kind", "input_size", "mean", "std", "threshold"])?;
         let text = |key: &str| props.get(key).cloned().unwrap_or_default();
         let kind = needed(props, "kind")?;
         ensure!(
@@ -57,8 +58,8 @@ impl MapMetadata {
         let metadata = MapMetadata {
             preprocessing: Preprocessing {
                 input_size: number(props, "input_size")?,
-                mean: number(props, "mean")?,
-                std: number(props, "std")?,
+                mean: channels(props, "mean")?,
+                std: channels(props, "std")?,
                 crop_scale: 1.0,
             },
             threshold: number(props, "threshold")?,

@@ -26,15 +26,15 @@ pub fn is_letter(label: &str) -> bool {
 const MAX_LABELS: usize = 4096;
 
 /// How a picture becomes a network's input: a square of `input_size` RGB pixels, each byte `p`
-/// of which is read as `(p / 255 - mean) / std`, all channels alike.
+/// of which is read as `(p / 255 - mean) / std`, with the mean and deviation of its channel.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Preprocessing {
     /// Height and width of the input, in pixels.
     pub input_size: usize,
-    /// Subtracted from a byte's 255th.
-    pub mean: f32,
-    /// Divides the difference.
-    pub std: f32,
+    /// Subtracted from a byte's 255th: of red, green and blue.
+    pub mean: [f32; 3],
+    /// Divides the difference: of red, green and blue.
+    pub std: [f32; 3],
     /// The crop's side as a multiple of the hand box's larger side.
     pub crop_scale: f32,
 }
@@ -52,27 +52,22 @@ impl Preprocessing {
     pub fn new(input_size: usize, crop_scale: f32) -> Self {
         Preprocessing {
             input_size,
-            mean: Self::MEAN,
-            std: Self::STD,
+            mean: [Self::MEAN; 3],
+            std: [Self::STD; 3],
             crop_scale,
         }
-    }
-
-    /// Step of the u8 input that equals the picture's bytes.
-    pub fn input_scale(&self) -> f32 {
-        1.0 / (255.0 * self.std)
     }
 
     /// Writes a crop's normalised channels, one after the other (`[3, size, size]`), to `out`.
     /// What exceeds the shorter of the two is left alone.
     pub fn normalise(&self, crop: &[u8], out: &mut [f32]) {
-        let factor = self.input_scale();
-        let offset = self.mean / self.std;
         let plane = out.len() / 3;
         if plane == 0 {
             return;
         }
-        for (channel, plane) in out.chunks_exact_mut(plane).enumerate() {
+        for (channel, plane) in out.chunks_exact_mut(plane).take(3).enumerate() {
+            let factor = 1.0 / (255.0 * self.std[channel]);
+            let offset = self.mean[channel] / self.std[channel];
             for (value, pixel) in plane.iter_mut().zip(crop.chunks_exact(3)) {
                 *value = f32::from(pixel[channel]) * factor - offset;
             }
@@ -86,10 +81,11 @@ impl Preprocessing {
             self.input_size
         );
         ensure!(
-            self.mean.is_finite() && self.std.is_finite() && self.std > 0.0,
+            self.mean.iter().all(|mean| mean.is_finite())
+                && self.std.iter().all(|&std| std.is_finite() && std > 0.0),
             "its mean {} or std {} is no number to normalise with",
-            self.mean,
-            self.std
+            channels_text(self.mean),
+            channels_text(self.std)
         );
         ensure!(
             (0.1..=10.0).contains(&self.crop_scale),
@@ -200,8 +196,8 @@ impl Metadata {
             ("training_commit", self.training_commit.clone()),
             ("data", self.data.clone()),
             ("input_size", input_size.to_string()),
-            ("mean", mean.to_string()),
-            ("std", std.to_string()),
+            ("mean", channels_text(mean)),
+            ("std", channels_text(std)),
             ("crop_scale", crop_scale.to_string()),
             ("reads", self.reads.to_string()),
             ("labels", serde_json::to_string(&self.labels)?),
@@ -211,14 +207,18 @@ impl Metadata {
     /// Reads a file's keys and values.
     ///
     /// # Errors
-    /// When a key that is needed to read pictures is missing or makes no sense.
+    /// When keys that are needed to read pictures are missing, naming all of them, or a value
+    /// makes no sense.
     pub fn from_props(props: &BTreeMap<String, String>) -> Result<Self> {
-        let text = |key: &str| props.get(key).cloned().unwrap_or_default();
-        let labels = needed(props, "labels")?;
         let reads: Reads = match props.get("reads") {
             Some(reads) => reads.parse()?,
             None => Reads::default(),
         };
+        let needs_crop_scale = (!reads.is_whole()).then_some("crop_scale");
+        let keys = ["labels", "input_size", "mean", "std"].into_iter();
+        check_needed(props, keys.chain(needs_crop_scale))?;
+        let text = |key: &str| props.get(key).cloned().unwrap_or_default();
+        let labels = needed(props, "labels")?;
         // There is no hand's box to scale where the whole picture is read.
         let crop_scale = match reads.is_whole() && !props.contains_key("crop_scale") {
             true => 1.0,
@@ -229,8 +229,8 @@ impl Metadata {
                 .context("its labels are no JSON array of strings")?,
             preprocessing: Preprocessing {
                 input_size: number(props, "input_size")?,
-                mean: number(props, "mean")?,
-                std: number(props, "std")?,
+                mean: channels(props, "mean")?,
+                std: channels(props, "std")?,
                 crop_scale,
             },
             reads,
@@ -258,13 +258,48 @@ impl Metadata {
     }
 }
 
+/// Refuses a file that lacks any of these keys.
+///
+/// # Errors
+/// Naming all that are missing.
+pub(super) fn check_needed<'a>(
+    props: &BTreeMap<String, String>,
+    keys: impl IntoIterator<Item = &'a str>,
+) -> Result<()> {
+    let missing: Vec<&str> = (keys.into_iter())
+        .filter(|&key| !props.contains_key(key))
+        .collect();
+    ensure!(
+        missing.is_empty(),
+        "its metadata_props lack {}; docs/models.md says what each means and how to write it \
+         into the file",
+        missing.join(", ")
+    );
+    Ok(())
+}
+
 pub(super) fn needed<'a>(props: &'a BTreeMap<String, String>, key: &str) -> Result<&'a str> {
-    props.get(key).map(String::as_str).with_context(|| {
-        format!(
-            "its metadata_props lack {key:?}; only files that this project's trainer wrote, \
-             or that hold the same keys, can be read"
-        )
+    check_needed(props, [key])?;
+    Ok(&props[key])
+}
+
+/// A number for all channels, or an array of one each for red, green and blue.
+pub(super) fn channels(props: &BTreeMap<String, String>, key: &str) -> Result<[f32; 3]> {
+    let value = needed(props, key)?;
+    if !value.trim_start().starts_with('[') {
+        return Ok([number(props, key)?; 3]);
+    }
+    serde_json::from_str(value).with_context(|| {
+        format!("its {key} is {value:?}, which is neither a number nor an array of three")
     })
+}
+
+/// As [`channels`] reads it.
+pub(super) fn channels_text(values: [f32; 3]) -> String {
+    match values {
+        [red, green, blue] if red == green && red == blue => red.to_string(),
+        [red, green, blue] => format!("[{red}, {green}, {blue}]"),
+    }
 }
 
 pub(super) fn number<T: FromStr>(props: &BTreeMap<String, String>, key: &str) -> Result<T> {
@@ -312,6 +347,8 @@ mod tests {
             ("input_size", Some("-3")),
             ("input_size", Some("1000000000")),
             ("mean", Some("NaN")),
+            ("mean", Some("[0.5, 0.5]")),
+            ("std", Some("[0.2, 0.2, -0.2]")),
             ("std", Some("0")),
             ("crop_scale", Some("wide")),
             ("crop_scale", Some("0")),
@@ -340,6 +377,31 @@ mod tests {
         assert_eq!(read.reads, Reads::Squeezed);
         props.remove("reads");
         assert!(Metadata::from_props(&props).is_err(), "a hand needs one");
+    }
+
+    #[test]
+    fn all_that_is_missing_is_named_at_once() {
+        let error = Metadata::from_props(&BTreeMap::new()).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("labels, input_size, mean, std, crop_scale"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn each_channel_may_have_a_mean_and_deviation_of_its_own() {
+        let mut props = props(&metadata());
+        props.insert("mean".into(), "[0.2, 0.4, 0.6]".into());
+        props.insert("std".into(), "[0.1, 0.2, 0.4]".into());
+        let read = Metadata::from_props(&props).unwrap();
+        let mut out = [0.0; 3];
+        read.preprocessing.normalise(&[51, 0, 255], &mut out);
+        for (value, expected) in out.into_iter().zip([0.0, -2.0, 1.0]) {
+            assert!((value - expected).abs() < 1e-5, "{out:?}");
+        }
+        let again = self::props(&read);
+        assert_eq!(Metadata::from_props(&again).unwrap(), read);
     }
 
     #[test]

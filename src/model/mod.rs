@@ -5,6 +5,7 @@ mod engine;
 pub mod file;
 mod maps;
 mod metadata;
+mod normal_form;
 mod sequence;
 pub mod stock;
 
@@ -87,8 +88,11 @@ impl Model {
             .with_context(|| format!("cannot load the model {name}"))
     }
 
-    fn from_file(file: OnnxFile) -> Result<Self> {
+    fn from_file(mut file: OnnxFile) -> Result<Self> {
         let metadata = Metadata::from_props(&file.props)?;
+        if let Some(graph) = &mut file.proto.graph {
+            normal_form::end_in_logits(graph);
+        }
         let size = metadata.preprocessing.input_size;
         file.check_input(size)?;
         // The runtimes index and assert where a file contradicts itself in ways that the checks

@@ -98,6 +98,147 @@ fn a_second_output_that_is_no_joints_is_refused() {
     assert_says(&refusal(&proto_of(&other, &letters, SIZE)), &["features"]);
 }
 
+fn node(op: &str, inputs: &[&str], output: &str) -> NodeProto {
+    NodeProto {
+        name: output.into(),
+        op_type: op.into(),
+        input: inputs.iter().map(|&name| name.into()).collect(),
+        output: vec![output.into()],
+        ..Default::default()
+    }
+}
+
+fn tensor(name: &str, values: &[f32]) -> TensorProto {
+    TensorProto {
+        name: name.into(),
+        data_type: DataType::Float as i32,
+        float_data: values.to_vec(),
+        ..Default::default()
+    }
+}
+
+/// What a model reads from a crop of many colours.
+fn reading(proto: &ModelProto) -> Vec<f32> {
+    let mut model = Model::from_bytes("test.onnx", &proto.encode_to_vec()).unwrap();
+    let size = model.input_size();
+    let crop: Vec<u8> = (0..size * size * 3)
+        .map(|at| (at * 7 % 256) as u8)
+        .collect();
+    let mut out = vec![0.0; model.labels().len()];
+    model.read(&crop, &mut out).unwrap();
+    out
+}
+
+#[track_caller]
+fn assert_reads_alike(proto: &ModelProto, expected: &[f32], tolerance: f32) {
+    let read = reading(proto);
+    let near = |(a, b): (&f32, &f32)| (a - b).abs() <= tolerance;
+    assert!(
+        read.iter().zip(expected).all(near),
+        "{read:?}, not {expected:?}"
+    );
+}
+
+/// A network's logits with these nodes behind them; the last one's result is its output.
+fn ending_in(mut proto: ModelProto, nodes: Vec<NodeProto>) -> ModelProto {
+    let graph = proto.graph.as_mut().unwrap();
+    graph.output[0].name = nodes.last().unwrap().output[0].clone();
+    graph.node.extend(nodes);
+    graph.initializer.extend([
+        tensor("step", &[1.0 / 255.0]),
+        TensorProto {
+            data_type: DataType::Uint8 as i32,
+            raw_data: vec![0],
+            ..tensor("zero", &[])
+        },
+        TensorProto {
+            dims: vec![1],
+            data_type: DataType::Int64 as i32,
+            int64_data: vec![1],
+            ..tensor("axes", &[])
+        },
+    ]);
+    proto
+}
+
+#[test]
+fn a_model_that_ends_in_softmax_reads_as_it_would_without() {
+    let expected = reading(&valid());
+    let plain = vec![node("Softmax", &["logits"], "p")];
+    let renamed = vec![
+        node("Softmax", &["logits"], "s"),
+        node("Identity", &["s"], "p"),
+    ];
+    let reshaped = vec![
+        node("Unsqueeze", &["logits", "axes"], "u"),
+        node("Softmax", &["u"], "s"),
+        node("Squeeze", &["s", "axes"], "p"),
+    ];
+    // 8 bits hold probabilities, but not logits.
+    let quantised = vec![
+        node("Softmax", &["logits"], "s"),
+        node("QuantizeLinear", &["s", "step", "zero"], "q"),
+        node("DequantizeLinear", &["q", "step", "zero"], "p"),
+    ];
+    let written_out = vec![
+        node("Exp", &["logits"], "e"),
+        node("ReduceSum", &["e", "axes"], "sum"),
+        node("Div", &["e", "sum"], "p"),
+    ];
+    for nodes in [plain, renamed, reshaped, quantised, written_out] {
+        assert_reads_alike(&ending_in(valid(), nodes), &expected, 1e-6);
+    }
+}
+
+#[test]
+fn softmax_at_the_end_leaves_an_int8_model_on_integers() {
+    let embedded = ModelProto::decode(EMBEDDED).unwrap();
+    let logits = embedded.graph.as_ref().unwrap().output[0].name.clone();
+    let softmax = vec![node("Softmax", &[&logits], "p")];
+    let ending = ending_in(embedded.clone(), softmax);
+    let model = Model::from_bytes("test.onnx", &ending.encode_to_vec()).unwrap();
+    assert!(matches!(model.engine, Engine::Int8(_)));
+    assert_reads_alike(&ending, &reading(&embedded), 0.0);
+}
+
+#[test]
+fn a_model_in_half_precision_is_read() {
+    let expected = reading(&valid());
+    let mut half = valid();
+    let graph = half.graph.as_mut().unwrap();
+    for (at, tensor) in graph.initializer.iter_mut().enumerate() {
+        assert_eq!(tensor.data_type, DataType::Float as i32);
+        let values = tensor.raw_data.chunks_exact(4);
+        let values = values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        let bits: Vec<u16> = values
+            .map(|value| tract_onnx::prelude::f16::from_f32(value).to_bits())
+            .collect();
+        tensor.data_type = DataType::Float16 as i32;
+        tensor.raw_data.clear();
+        // Both ways in which a file may hold them.
+        match at % 2 {
+            0 => tensor.raw_data = bits.iter().flat_map(|bits| bits.to_le_bytes()).collect(),
+            _ => tensor.int32_data = bits.iter().map(|&bits| bits.into()).collect(),
+        }
+    }
+    let cast = |from: &str, to: &str, kind: DataType| NodeProto {
+        attribute: vec![AttributeProto {
+            name: "to".into(),
+            r#type: AttributeType::Int as i32,
+            i: kind as i64,
+            ..Default::default()
+        }],
+        ..node("Cast", &[from], to)
+    };
+    let first = &mut graph.node[0].input[0];
+    let image = std::mem::replace(first, "half".into());
+    graph.output[0].name = "single".into();
+    // Converters put both casts at the end, where the first stands behind its reader.
+    graph.node.push(cast(&image, "half", DataType::Float16));
+    graph.node.push(cast("logits", "single", DataType::Float));
+    assert_reads_alike(&half, &expected, 1e-3);
+}
+
 #[test]
 fn a_missing_file_is_named() {
     let error = Model::load(Path::new("no/such.onnx")).unwrap_err();
@@ -142,6 +283,16 @@ fn a_wrong_input_is_refused() {
     second.name = "second".into();
     graph.input.push(second);
     assert_says(&refusal(&two), &["2 inputs"]);
+}
+
+#[test]
+fn all_missing_metadata_are_named_in_one_message() {
+    let mut bare = valid();
+    bare.metadata_props.clear();
+    let message = refusal(&bare);
+    let keys = ["labels", "input_size", "mean", "std", "crop_scale"];
+    assert_says(&message, &keys);
+    assert_says(&message, &["docs/models.md"]);
 }
 
 #[test]
@@ -192,16 +343,12 @@ fn constants_that_grow_beyond_measure_are_refused_before_they_are_computed() {
         ..Default::default()
     };
     let node = |op: &str, inputs: &[&str], output: &str| NodeProto {
-        name: output.into(),
-        op_type: op.into(),
-        input: inputs.iter().map(|&name| name.into()).collect(),
-        output: vec![output.into()],
         attribute: vec![AttributeProto {
             name: "axis".into(),
             r#type: AttributeType::Int as i32,
             ..Default::default()
         }],
-        ..Default::default()
+        ..node(op, inputs, output)
     };
     let with = |nodes: Vec<NodeProto>| {
         let mut proto = valid();

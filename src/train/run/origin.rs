@@ -59,7 +59,7 @@ impl Origin {
         } = preprocessing;
         ensure!(
             preprocessing == Preprocessing::new(size, crop_scale),
-            "it normalises pictures with a mean of {} and a deviation of {}, not as this program does",
+            "it normalises pictures with a mean of {:?} and a deviation of {:?}, not as this program does",
             preprocessing.mean,
             preprocessing.std
         );

@@ -151,14 +151,18 @@ fn scales(
 
 /// The input's scale, whose units are the picture's bytes.
 fn input_scale(preprocessing: &Preprocessing) -> Result<Scale> {
-    let zero_point = preprocessing.mean * 255.0;
+    let (mean, std) = (preprocessing.mean[0], preprocessing.std[0]);
+    let zero_point = mean * 255.0;
+    ensure!(
+        preprocessing.mean == [mean; 3] && preprocessing.std == [std; 3],
+        "the channels have means or deviations of their own, but an int8 input has one scale"
+    );
     ensure!(
         (zero_point - zero_point.round()).abs() < 1e-3 && (0.0..=255.0).contains(&zero_point),
-        "the mean {} is no whole byte, as an int8 input needs it",
-        preprocessing.mean
+        "the mean {mean} is no whole byte, as an int8 input needs it"
     );
     Ok(Scale {
-        step: preprocessing.input_scale(),
+        step: 1.0 / (255.0 * std),
         zero_point: zero_point.round() as u8,
     })
 }
