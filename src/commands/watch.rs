@@ -23,7 +23,7 @@ use crate::sink::record::{Hurry, Recorder, dated};
 #[cfg(feature = "record")]
 use crate::sink::screen::Recording;
 #[cfg(feature = "window")]
-use crate::sink::{screen::Action, window::Window};
+use crate::sink::{clipboard::Clipboard, screen::Action, window::Window};
 use crate::source::{DEFAULT_FPS, Origin, Pace};
 use crate::stats::Stats;
 use crate::stats::file::{StatsFile, write_plot};
@@ -127,7 +127,10 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
         practice,
         words: words.unwrap_or_default(),
         #[cfg(feature = "window")]
-        copy: Some(Box::new(crate::sink::clipboard::copy)),
+        copy: Some({
+            let mut clipboard = Clipboard::default();
+            Box::new(move |text: &str| clipboard.copy(text))
+        }),
         #[cfg(not(feature = "window"))]
         copy: None,
         ..args.recordings()?

@@ -7,8 +7,8 @@ use crate::overlay::Spelled;
 use crate::recognize::words::Words;
 use crate::sink::screen::Action;
 
-/// Puts a text on the desktop's clipboard and says by what.
-pub type Copy = Box<dyn Fn(&str) -> Result<&'static str>>;
+/// Puts a text on the desktop's clipboard.
+pub type Copy = Box<dyn FnMut(&str) -> Result<()>>;
 
 /// The text as the person before the screen sees and changes it.
 pub struct Writing {
@@ -78,15 +78,15 @@ impl Writing {
         None
     }
 
-    fn copy(&self, text: &str) -> String {
+    fn copy(&mut self, text: &str) -> String {
         if text.is_empty() {
             return "There is nothing to copy yet.".into();
         }
-        let copied = (self.copy.as_ref())
+        let copied = (self.copy.as_mut())
             .context("this screen has no clipboard")
             .and_then(|copy| copy(text));
         match copied {
-            Ok(program) => format!("Copied with {program}: {text}"),
+            Ok(()) => format!("Copied: {text}"),
             Err(error) => format!("Not copied: {error:#}"),
         }
     }

@@ -2,6 +2,9 @@
 
 #[cfg(feature = "window")]
 pub mod clipboard;
+#[cfg(feature = "window")]
+pub mod display;
+pub mod keyboard;
 pub mod lines;
 pub mod null;
 #[cfg(feature = "record")]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::keyboard::Symbol;
+
 /// Shows pictures and tells what the person before it wants, in the words of the program's part
 /// that asks: an [`Action`], unless it has words of its own.
 pub trait Screen<A = Action> {
@@ -21,8 +23,8 @@ pub trait Screen<A = Action> {
 /// What was done with the keyboard, or to the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Press {
-    /// A key that types this, wherever it lies on the keyboard; held down, it repeats.
-    Typed(char),
+    /// A key that types something; held down, it repeats.
+    Typed(Symbol),
     /// A key went down; held down, it repeats.
     Down(Key),
     /// A key was let go.
@@ -125,7 +127,7 @@ impl Action {
             Press::Down(Key::Right) => Action::MoveGuide(1.0, 0.0),
             Press::Down(Key::Up) => Action::MoveGuide(0.0, -1.0),
             Press::Down(Key::Down) => Action::MoveGuide(0.0, 1.0),
-            Press::Typed(typed) => match typed.to_ascii_lowercase() {
+            Press::Typed(symbol) => match symbol.latin {
                 'q' => Action::Quit,
                 'h' => Action::ToggleHelp,
                 'm' => Action::ToggleMirror,

@@ -11,7 +11,7 @@ use super::{Shot, Shutter};
 use crate::base::frame::Frame;
 use crate::live::{Front, NewestReading, SharedGuide, SharedSpeller, canvas_size};
 use crate::overlay::{Canvas, Overlay, Scene, Tally};
-
+use crate::sink::keyboard::Symbol;
 use crate::sink::screen::{Key, Press, Screen};
 
 /// Without a new frame for so long, what a key led to is shown on the last one.
@@ -25,7 +25,7 @@ pub enum Order {
     /// Shows or hides the list of keys.
     ToggleHelp,
     /// Goes to the next label that starts with this.
-    Choose(char),
+    Choose(Symbol),
     /// Goes to the next label.
     NextLabel,
     /// Begins (`true`) or ends a take.
@@ -53,11 +53,12 @@ impl Order {
             Press::Down(Key::Right) => Order::MoveGuide(1.0, 0.0),
             Press::Down(Key::Up) => Order::MoveGuide(0.0, -1.0),
             Press::Down(Key::Down) => Order::MoveGuide(0.0, 1.0),
-            Press::Typed('+' | '=') => Order::ResizeGuide(1.0),
-            Press::Typed('-' | '_') => Order::ResizeGuide(-1.0),
-            Press::Typed(typed) if !typed.is_control() && !typed.is_whitespace() => {
-                Order::Choose(typed)
-            }
+            Press::Typed(symbol) => match symbol.latin {
+                '+' | '=' => Order::ResizeGuide(1.0),
+                '-' | '_' => Order::ResizeGuide(-1.0),
+                other if other.is_control() || other.is_whitespace() => return None,
+                _ => Order::Choose(symbol),
+            },
             _ => return None,
         })
     }
@@ -160,7 +161,7 @@ impl Booth {
         match order {
             Order::Quit => {}
             Order::ToggleHelp => self.help = !self.help,
-            Order::Choose(typed) => self.takes.choose(typed),
+            Order::Choose(symbol) => self.takes.choose(symbol),
             Order::NextLabel => self.takes.next_label(),
             Order::Hold(true) => self.takes.hold(Instant::now()),
             Order::Hold(false) => self.takes.release(),

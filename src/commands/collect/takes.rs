@@ -9,6 +9,7 @@ use super::Shot;
 use super::folder::{Count, Folder};
 use super::names::check_name;
 use crate::model::NOTHING;
+use crate::sink::keyboard::Symbol;
 
 /// From one picture of a take to the next.
 const EVERY: Duration = Duration::from_millis(250);
@@ -142,18 +143,19 @@ impl Takes {
         self.choose_at((self.at + 1) % self.labels.len());
     }
 
-    /// Goes to the next label that starts with what was typed.
-    pub fn choose(&mut self, typed: char) {
-        let typed = typed.to_lowercase().next();
-        let count = self.labels.len();
-        let starts = |at: &usize| {
-            let first = self.labels[*at].chars().next();
-            first.and_then(|first| first.to_lowercase().next()) == typed
+    /// Goes to the next label that starts with what was typed, or else with the Latin letter of
+    /// the same key.
+    pub fn choose(&mut self, symbol: Symbol) {
+        let small = |letter: char| letter.to_lowercase().next();
+        let next = |wanted: char| {
+            let count = self.labels.len();
+            let mut steps = (1..=count).map(|step| (self.at + step) % count);
+            steps.find(|&at| {
+                let first = self.labels[at].chars().next();
+                first.and_then(small) == small(wanted)
+            })
         };
-        let found = (1..=count)
-            .map(|step| (self.at + step) % count)
-            .find(starts);
-        if let Some(at) = found {
+        if let Some(at) = next(symbol.typed).or_else(|| next(symbol.latin)) {
             self.choose_at(at);
         }
     }

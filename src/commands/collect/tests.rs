@@ -14,6 +14,7 @@ use crate::base::picture::Picture;
 use crate::commands::eval::{EvalArgs, eval};
 use crate::recognize::ReadingTimes;
 use crate::recognize::motion::Movement;
+use crate::sink::keyboard::Symbol;
 use crate::sink::screen::{Key, Press, Screen};
 use crate::source::{Event, Source};
 
@@ -132,7 +133,7 @@ fn a_letter_without_a_hand_is_not_taken_and_nothing_is() {
     assert!(takes.request().contains("no hand"), "{}", takes.request());
     takes.release();
     assert!(pictures(root.path()).is_empty());
-    takes.choose('n');
+    takes.choose('n'.into());
     takes.hold(now);
     takes.store(&shot(None), now).unwrap();
     takes.release();
@@ -185,11 +186,11 @@ fn takes_of_this_run_are_taken_back_one_by_one_and_no_others() {
     let earlier = take(&mut takes(root.path(), &["A", "B"]), 3, Instant::now());
     let mut takes = takes(root.path(), &["A", "B"]);
     let now = take(&mut takes, 2, earlier);
-    takes.choose('b');
+    takes.choose('b'.into());
     take(&mut takes, 4, now);
     takes.take_back().unwrap();
     assert_eq!(rows(root.path()).len(), 5);
-    takes.choose('b');
+    takes.choose('b'.into());
     takes.take_back().unwrap();
     assert_eq!(&**takes.label(), "A", "the label whose take went");
     assert_eq!(
@@ -319,12 +320,12 @@ fn labels_are_chosen_by_their_first_letter_and_stay_while_a_take_runs() {
     let mut takes = takes(root.path(), &["wave", "point", "Pinch", "ж"]);
     let mut chosen = Vec::new();
     for typed in ['p', 'P', 'p', 'x', 'Ж', 'w'] {
-        takes.choose(typed);
+        takes.choose(typed.into());
         chosen.push(takes.label().to_string());
     }
     assert_eq!(chosen, ["point", "Pinch", "point", "point", "ж", "wave"]);
     takes.hold(Instant::now());
-    takes.choose('p');
+    takes.choose('p'.into());
     takes.next_label();
     assert_eq!(&**takes.label(), "wave");
 }
@@ -335,7 +336,7 @@ fn training_and_evaluation_read_what_was_collected() {
     let mut takes = takes(root.path(), &["A", "B", "nothing"]);
     let mut now = Instant::now();
     for label in ['a', 'b', 'n'] {
-        takes.choose(label);
+        takes.choose(label.into());
         for _ in 0..2 {
             now = take(&mut takes, 3, now);
         }
@@ -433,7 +434,7 @@ fn a_session_before_the_screen_ends_with_the_pictures_that_were_kept() {
     let (shutter, shots) = shutter();
     let person = Person {
         orders: VecDeque::from([
-            (0, Order::Choose('b')),
+            (0, Order::Choose('b'.into())),
             (0, Order::Hold(true)),
             (2, Order::Hold(false)),
             (2, Order::NextLabel),
@@ -493,12 +494,29 @@ fn a_session_before_the_screen_ends_with_the_pictures_that_were_kept() {
 #[test]
 fn letters_choose_labels_whatever_they_do_elsewhere() {
     for letter in 'a'..='z' {
-        assert_eq!(Order::of(Press::Typed(letter)), Some(Order::Choose(letter)));
+        let typed = Symbol::from(letter);
+        assert_eq!(Order::of(Press::Typed(typed)), Some(Order::Choose(typed)));
     }
     assert_eq!(Order::of(Press::Down(Key::Space)), Some(Order::Hold(true)));
     assert_eq!(Order::of(Press::Up(Key::Space)), Some(Order::Hold(false)));
     // What the same keys type besides.
     for typed in [' ', '\t', '\u{8}', '\u{1b}'] {
-        assert_eq!(Order::of(Press::Typed(typed)), None);
+        assert_eq!(Order::of(Press::Typed(typed.into())), None);
     }
+}
+
+#[test]
+fn a_keyboard_of_another_script_chooses_labels_by_its_letters_or_else_by_their_keys() {
+    let root = tempfile::tempdir().unwrap();
+    let chosen = |labels: &[&str], typed: char| {
+        let mut takes = takes(root.path(), labels);
+        takes.choose(typed.into());
+        takes.label().to_string()
+    };
+    // The keys of A and B, by Russian and Greek letters.
+    assert_eq!(chosen(&["C", "A", "B"], 'ф'), "A");
+    assert_eq!(chosen(&["C", "A", "B"], 'И'), "B");
+    assert_eq!(chosen(&["C", "A", "B"], 'β'), "B");
+    // Labels of that script come first.
+    assert_eq!(chosen(&["C", "A", "Ф"], 'ф'), "Ф");
 }

@@ -1,0 +1,75 @@
+//! How much room the desktop has for a window.
+
+/// The largest width and height, in pixels, of a window's content that is visible as a whole;
+/// `None` where the desktop does not say. Windows and macOS keep windows within the display
+/// themselves.
+#[cfg(not(target_os = "linux"))]
+pub fn room() -> Option<(usize, usize)> {
+    None
+}
+
+/// The largest width and height, in pixels, of a window's content that is visible as a whole;
+/// `None` where the desktop does not say. Wayland's desktops are asked through the X server that
+/// they bring for older programs.
+#[cfg(target_os = "linux")]
+pub fn room() -> Option<(usize, usize)> {
+    linux::room().ok()
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use anyhow::{Context, Result};
+    use x11rb::connection::Connection;
+    use x11rb::protocol::randr::ConnectionExt as _;
+    use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, Window};
+
+    /// What window managers put around a window, in pixels: no more than this by their usual
+    /// themes. What it is exactly is only known once the window is there.
+    const FRAME: (usize, usize) = (16, 48);
+
+    /// Asks the X server that the environment names.
+    ///
+    /// # Errors
+    /// When there is none, or it does not answer.
+    pub fn room() -> Result<(usize, usize)> {
+        let (server, screen) = x11rb::connect(None)?;
+        let screen = (server.setup().roots.get(screen)).context("there is no such screen")?;
+        let property = |name: &str| -> Result<Vec<usize>> {
+            let atom = server.intern_atom(true, name.as_bytes())?.reply()?.atom;
+            if atom == x11rb::NONE {
+                return Ok(Vec::new());
+            }
+            // 4 numbers are a rectangle, the first desktop's.
+            let values = server.get_property(false, screen.root, atom, AtomEnum::ANY, 0, 4)?;
+            let values = values.reply()?;
+            let values = values.value32().map(|values| values.map(|n| n as usize));
+            Ok(values.map(Iterator::collect).unwrap_or_default())
+        };
+        let whole = (
+            screen.width_in_pixels.into(),
+            screen.height_in_pixels.into(),
+        );
+        let mut room = smallest_monitor(&server, screen.root).unwrap_or(whole);
+        // What panels and docks leave.
+        if let [_, _, width, height] = property("_NET_WORKAREA")?[..] {
+            room = (room.0.min(width), room.1.min(height));
+        }
+        if !property("_NET_SUPPORTING_WM_CHECK")?.is_empty() {
+            room = (
+                room.0.saturating_sub(FRAME.0),
+                room.1.saturating_sub(FRAME.1),
+            );
+        }
+        Ok(room)
+    }
+
+    /// The window manager decides on which of several monitors a window opens: it shall fit all.
+    fn smallest_monitor(server: &impl Connection, root: Window) -> Result<(usize, usize)> {
+        let monitors = server.randr_get_monitors(root, true)?.reply()?.monitors;
+        let sizes = monitors
+            .iter()
+            .map(|monitor| (usize::from(monitor.width), usize::from(monitor.height)));
+        let smallest = sizes.min_by_key(|(width, height)| width * height);
+        smallest.context("no monitor is in use")
+    }
+}
