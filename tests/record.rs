@@ -229,7 +229,7 @@ fn an_existing_file_is_left_alone_and_bad_input_leaves_none() {
     scene.render(&scene.path("none"), &output).code(1);
     assert!(!output.exists());
     let assert = scene.render(&scene.path("pictures"), &scene.path("new.avi"));
-    assert.code(1).stderr(contains(".mp4"));
+    assert.code(2).stderr(contains(".mp4"));
 }
 
 #[cfg(unix)]

@@ -333,11 +333,12 @@ fn without_a_display_the_error_offers_another_way() {
 
 #[test]
 fn what_cannot_be_meant_is_wrong_usage() {
-    let wrong: [&[&str]; 5] = [
+    let wrong: [&[&str]; 6] = [
         &["--dwell", "0"],
         &["--threshold", "1.5"],
         &["--threshold", "nan"],
         &["--pace", "0"],
+        &["--record", "clip.avi"],
         &["--nonsense"],
     ];
     for arguments in wrong {

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+/// Names that Windows keeps for devices, whatever follows a dot.
+const DEVICES: [&str; 6] = ["CON", "CONIN$", "CONOUT$", "PRN", "AUX", "NUL"];
+
 /// Opens a file of at most `most` bytes.
 ///
 /// # Errors
@@ -100,6 +103,35 @@ pub fn look_up(path: &Path) -> Result<fs::Metadata> {
     }
 }
 
+/// Whether Windows takes a name for a device's, such as `nul`, `COM1` or `aux.txt`.
+pub fn is_device_name(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end();
+    let stem = stem.to_ascii_uppercase();
+    let port = ["COM", "LPT"].iter().any(|port| {
+        (stem.strip_prefix(port)).is_some_and(|number| {
+            let mut digits = number.chars();
+            digits
+                .next()
+                .is_some_and(|digit| "0123456789¹²³".contains(digit))
+                && digits.next().is_none()
+        })
+    });
+    port || DEVICES.contains(&&*stem)
+}
+
+/// Refuses a file that Windows would take for a device's and never write.
+///
+/// # Errors
+/// On Windows, when the path's last part is such a name.
+pub fn check_no_device(path: &Path) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    ensure!(
+        !(cfg!(windows) && is_device_name(&name)),
+        "{name} is a device's name on Windows: give another"
+    );
+    Ok(())
+}
+
 /// Writes a file so that a reader finds the old content or the new, never half of it: to a
 /// temporary file beside it first, which is then renamed. Missing parent folders are not made.
 ///
@@ -112,9 +144,10 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
 /// Where a file is written to before it takes its name: beside `path`, hidden.
 ///
 /// # Errors
-/// When `path` names no file.
+/// When `path` names no file that can be written.
 pub fn unfinished(path: &Path) -> Result<PathBuf> {
     let name = path.file_name().context("this names no file")?;
+    check_no_device(path)?;
     let mut beside = std::ffi::OsString::from(".");
     beside.push(name);
     beside.push(format!(".{}.part", std::process::id()));
@@ -153,6 +186,23 @@ mod tests {
             .map(|entry| entry.unwrap().file_name())
             .collect();
         assert_eq!(left, ["taken"]);
+    }
+
+    #[test]
+    fn windows_devices_are_known_by_their_names() {
+        for name in [
+            "NUL",
+            "nul.mp4",
+            "con.tar.gz",
+            "COM1",
+            "lpt¹.csv",
+            "CONOUT$",
+        ] {
+            assert!(is_device_name(name), "{name}");
+        }
+        for name in ["null.mp4", "console.gif", "COM10", "a.nul", "compact"] {
+            assert!(!is_device_name(name), "{name}");
+        }
     }
 
     #[test]

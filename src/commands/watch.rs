@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+#[cfg(feature = "record")]
+use clap::builder::{PathBufValueParser, TypedValueParser};
 
 use crate::base::frame::{Frame, Rect};
 use crate::commands::inputs::{ReaderArgs, SourceArgs, SpellingArgs};
@@ -19,7 +21,7 @@ use crate::recognize::Reading;
 use crate::recognize::practice::Practice;
 use crate::recognize::words::{Expected, Words};
 #[cfg(feature = "record")]
-use crate::sink::record::{Hurry, Recorder, dated};
+use crate::sink::record::{Hurry, Recorder, dated, recording_name};
 #[cfg(feature = "record")]
 use crate::sink::screen::Recording;
 #[cfg(feature = "window")]
@@ -66,7 +68,11 @@ pub struct WatchArgs {
 struct RecordArgs {
     /// Record what the window shows, or would show, to this file: a video, or a small clip for a
     /// web page. In the window, the key r starts and stops recordings at any time
-    #[arg(long, value_name = "OUT.mp4|OUT.gif")]
+    #[arg(
+        long,
+        value_name = "OUT.mp4|OUT.gif",
+        value_parser = PathBufValueParser::new().try_map(recording_name)
+    )]
     record: Option<PathBuf>,
     /// The folder for recordings that the key r starts; each has its date in its name
     #[arg(

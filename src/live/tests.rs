@@ -581,6 +581,19 @@ fn without_a_screen_each_frame_can_be_recorded_with_its_media_time() {
 }
 
 #[test]
+fn nothing_is_recorded_where_the_window_cannot_be_opened() {
+    let file = FakeRecording::default();
+    let view = View {
+        screen: Some(Box::new(|_, _| bail!("no display"))),
+        ..recording(&file)
+    };
+    live(FakeSource::frames(3), quick_reader)
+        .run(view, None)
+        .unwrap_err();
+    assert_eq!(file.finished.load(Ordering::SeqCst), 0);
+}
+
+#[test]
 fn a_recording_is_completed_when_the_window_is_closed() {
     let file = FakeRecording::default();
     let (open, _) = screen(|shown| match shown {

@@ -173,12 +173,13 @@ impl Viewer {
     fn open(&mut self, frame: &Frame) -> Result<()> {
         (self.width, self.height) = canvas_size(frame.width, frame.height);
         self.canvas = vec![0; self.width * self.height];
+        // Without the screen that is asked for there is nothing to record.
+        if let Some(open) = self.open.take() {
+            self.screen = Some(open(self.width, self.height)?);
+        }
         if let Some(start) = self.start.take() {
             self.recordings
                 .begin(start, (self.width, self.height), frame.time)?;
-        }
-        if let Some(open) = self.open.take() {
-            self.screen = Some(open(self.width, self.height)?);
         }
         Ok(())
     }

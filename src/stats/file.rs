@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 
 use super::plot::plot;
 use super::{Report, Setup, Times};
-use crate::base::files::write_whole;
+use crate::base::files::{check_no_device, write_whole};
 
 /// A file for a [`Report`], in the form that its name ends in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,7 @@ impl FromStr for StatsFile {
             Some("csv") => Form::Csv,
             _ => return Err("the name must end in .json or .csv".into()),
         };
+        check_no_device(&path).map_err(|error| error.to_string())?;
         Ok(StatsFile { path, form })
     }
 }

@@ -280,6 +280,8 @@ fn rewrite(table: &Path, keep: impl Fn(&StringRecord) -> bool) -> Result<()> {
             content.extend(line(&row.iter().collect::<Vec<_>>())?);
         }
     }
+    // Not every system replaces a file that is open.
+    drop(reader);
     write_whole(table, &content)
 }
 

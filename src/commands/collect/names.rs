@@ -2,14 +2,13 @@
 
 use anyhow::{Result, ensure};
 
+use crate::base::files::is_device_name;
+
 /// The longest name, in bytes; file systems take 255.
 const LONGEST: usize = 64;
 
 /// Characters that some system takes for something else in a file's name.
 const SPECIAL: &[char] = &['/', '\\', ':', '*', '?', '"', '<', '>', '|'];
-
-/// Names that Windows keeps for devices, whatever follows a dot.
-const DEVICES: [&str; 4] = ["CON", "PRN", "AUX", "NUL"];
 
 /// Refuses what is no plain folder name on every system: pictures are copied from one to another.
 ///
@@ -32,26 +31,10 @@ pub fn check_name(name: &str) -> Result<()> {
         "a name starts and ends with no space: it becomes a folder"
     );
     ensure!(
-        !is_device(name),
+        !is_device_name(name),
         "{name} is a device's name on Windows: take another"
     );
     Ok(())
-}
-
-/// Whether Windows takes a name for a device's, such as `nul`, `COM1` or `aux.txt`.
-fn is_device(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default().trim_end();
-    let stem = stem.to_ascii_uppercase();
-    let port = ["COM", "LPT"].iter().any(|port| {
-        (stem.strip_prefix(port)).is_some_and(|number| {
-            let mut digits = number.chars();
-            digits
-                .next()
-                .is_some_and(|digit| "0123456789¹²³".contains(digit))
-                && digits.next().is_none()
-        })
-    });
-    port || DEVICES.contains(&&*stem)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail, ensure};
 use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 
 use crate::base::frame::{Frame, FramePool};
 use crate::commands::inputs::{ReaderArgs, SpellingArgs};
@@ -16,7 +17,7 @@ use crate::live::canvas_size;
 use crate::overlay::{Canvas, Overlay, Scene, Spelled};
 use crate::recognize::Reading;
 use crate::recognize::speller::Speller;
-use crate::sink::record::{Hurry, RecordSummary, Recorder, takes};
+use crate::sink::record::{Hurry, RecordSummary, Recorder, recording_name, takes};
 use crate::source::{self, Event, OpenOptions, Origin, Pace, Size, Turn};
 
 /// What `signcam render` takes.
@@ -26,7 +27,10 @@ pub struct RenderArgs {
     #[arg(value_name = "IN")]
     input: PathBuf,
     /// The file to write: a video, or a small clip for a web page
-    #[arg(value_name = "OUT.mp4|OUT.gif")]
+    #[arg(
+        value_name = "OUT.mp4|OUT.gif",
+        value_parser = PathBufValueParser::new().try_map(recording_name)
+    )]
     output: PathBuf,
     #[command(flatten)]
     reader: ReaderArgs,

@@ -19,6 +19,7 @@ use chrono::Local;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
 
 use super::screen::Recording;
+use crate::base::files::check_no_device;
 use format::{Added, Format, Picture};
 use gif::Gif;
 use video::Video;
@@ -297,6 +298,15 @@ impl Session {
     }
 }
 
+/// Takes a recording's name on the command line, where a wrong one costs nothing yet.
+///
+/// # Errors
+/// When it does not end as recordings do, or is a device's.
+pub fn recording_name(path: PathBuf) -> Result<PathBuf> {
+    check_no_device(&path)?;
+    Kind::of(&path).map(|_| path)
+}
+
 /// What a recording's file is, as its name ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -314,7 +324,7 @@ impl Kind {
             (true, _) => Ok(Kind::Video),
             (_, true) => Ok(Kind::Clip),
             _ => bail!(
-                "cannot record to {}: give a name that ends in .mp4, or in .gif for a small clip",
+                "cannot record to {}: the name must end in .mp4, or in .gif for a small clip",
                 path.display()
             ),
         }

@@ -25,11 +25,12 @@ use super::{Pace, Source};
 /// says what to install where that would help.
 pub fn open(path: &Path, pace: Pace) -> Result<Box<dyn Source>> {
     let shown = path.display();
+    // Not every system opens folders.
+    ensure!(!path.is_dir(), "{shown} is a folder, not a video");
     let file = File::open(path).with_context(|| format!("cannot open the video {shown}"))?;
     let about = file
         .metadata()
         .with_context(|| format!("cannot open the video {shown}"))?;
-    ensure!(!about.is_dir(), "{shown} is a folder, not a video");
     ensure!(
         about.len() > 0,
         "the video {shown} is empty (0 bytes): record or copy it again"
