@@ -4,39 +4,17 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
+use clap::Parser;
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
 use signcam::cli::start_logging;
 use signcam::commands::watch::interruption;
+use signcam::train::cli::{Cli, Command};
 use signcam::train::run;
 use signcam::train::run::fit::Interrupted;
-use signcam::train::run::hand::{HandArgs, run as run_hand};
+use signcam::train::run::hand::run as run_hand;
 use signcam::train::run::options::TrainArgs;
 use signcam::train::run::origin::Origin;
-use signcam::train::run::sequence::{SequenceArgs, run as run_sequence};
-
-/// Trains a network that names the letter a hand signs, or the class of any picture.
-#[derive(Debug, Parser)]
-#[command(
-    name = "train",
-    version,
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true
-)]
-struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    args: Option<TrainArgs>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Train the network that finds the hand in a whole frame.
-    Hand(HandArgs),
-    /// Train the network that reads sequences: letters that are held, passed or drawn.
-    Sequence(SequenceArgs),
-}
+use signcam::train::run::sequence::run as run_sequence;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
