@@ -71,6 +71,8 @@ struct Followed {
     missing: Duration,
     /// Since when the finder finds another hand.
     other: Option<Duration>,
+    /// Since when no letter is read from it for certain.
+    doubt: Option<Duration>,
 }
 
 /// What a hand's joints say of its box.
@@ -154,11 +156,10 @@ impl Track {
         followed.missing = Duration::ZERO;
         if followed.joints != Joints::Unknown && followed.hand.iou(&found.hand) < SAME {
             let since = *followed.other.get_or_insert(now);
-            let patience = match followed.joints {
-                Joints::Certain => INSIST,
-                _ => PATIENCE,
-            };
-            if now.saturating_sub(since) >= patience {
+            let insists = now.saturating_sub(since) >= INSIST;
+            let in_doubt = (followed.doubt)
+                .is_some_and(|doubt| now.saturating_sub(doubt.max(since)) >= PATIENCE);
+            if insists || in_doubt {
                 self.take(found);
             }
             return;
@@ -179,7 +180,7 @@ impl Track {
     /// The letter network read this in the followed hand's box, in a frame of `aspect` times its
     /// height's width.
     pub fn read(&mut self, read: &Read, aspect: f32) {
-        let elapsed = self.elapsed;
+        let (now, elapsed) = (self.time, self.elapsed);
         let Some(followed) = &mut self.followed else {
             return;
         };
@@ -198,6 +199,10 @@ impl Track {
             }
             _ => Joints::Doubtful,
         };
+        followed.doubt = match followed.joints {
+            Joints::Certain => None,
+            _ => followed.doubt.or(now),
+        };
     }
 
     fn now(&self) -> Duration {
@@ -214,6 +219,7 @@ impl Track {
             looked: self.now(),
             missing: Duration::ZERO,
             other: None,
+            doubt: None,
         });
     }
 }
@@ -423,7 +429,7 @@ mod tests {
 
     #[test]
     fn the_other_hand_is_taken_once_the_first_signs_no_more_or_the_finder_insists() {
-        for (letter, within) in [(None, 8), (Some(0.9), 42)] {
+        for (letter, within) in [(None, 8), (Some(0.9), 55)] {
             let mut following = Following::default();
             following.frame(Some(0.1), Some(0.9), |hand| hand);
             for _ in 0..within {
