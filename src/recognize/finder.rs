@@ -1,23 +1,42 @@
 //! Finds a hand in a whole frame.
 //!
-//! The network sees the whole frame in a square, its proportions kept and grey around it
-//! ([`whole`]), and gives two maps of a sixteenth of that square's side: `heat`, how likely a
-//! hand's centre lies in each cell (a logit), and `box`, how far the hand reaches left, up, right
-//! and down from the cell's centre, 6 being the square's side.
+//! The network sees a square of the frame, its proportions kept and grey around it, and gives two maps of an eighth of
+//! that square's side: `heat`, how likely a hand's centre lies in each cell (a logit), and `box`, where the hand is, as
+//! seen from the cell, in four numbers from 0 to [`UNITS`]: how far to the right and down of the cell's middle the
+//! hand's middle lies, in cells and [`OFFSET`] more, and the hand's width and height, each a doubling a unit up to
+//! [`LARGEST`] squares.
+//!
+//! The first look is at the whole frame ([`whole`]). Where the hand is small in it, a second one at its surroundings
+//! says what it is and how large.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use super::crop::Cropper;
+use super::crop::{Cropper, can_crop};
 use crate::base::frame::{Rect, Square};
 use crate::model::{MapModel, NOTHING};
 
 /// Pixels of the network's input in a cell, along each side.
-pub const CELL: usize = 16;
+pub const CELL: usize = 8;
 
-/// A distance of the square's whole side in the network's units: what ReLU6 ends at.
-pub const REACH: f32 = 6.0;
+/// The largest number in the map of boxes: what ReLU6 ends at.
+pub const UNITS: f32 = 6.0;
+
+/// The number that stands for a hand's middle in the cell's own.
+pub const OFFSET: f32 = 3.0;
+
+/// The largest width and height of a hand, in sides of the square.
+pub const LARGEST: f32 = 1.5;
+
+/// The side of a closer look, in sides of the hand.
+const CLOSER: f32 = 4.0;
+
+/// A closer look must show at most this share of the first one's side to show more than that did.
+const MUCH_CLOSER: f32 = 0.8;
+
+/// What the first look finds less likely than this is not looked at again.
+const WORTH_A_LOOK: f32 = 0.1;
 
 /// What is added to the logits of the cells near the hand that is followed, so that of two hands
 /// nearly as likely the same one stays.
@@ -65,7 +84,7 @@ pub struct Finder {
     cropper: Cropper,
     input: Vec<u8>,
     heat: Vec<f32>,
-    reach: Vec<f32>,
+    place: Vec<f32>,
 }
 
 impl Finder {
@@ -103,7 +122,7 @@ impl Finder {
         Ok(Finder {
             input: vec![0; size * size * 3],
             heat: vec![0.0; cells * cells],
-            reach: vec![0.0; 4 * cells * cells],
+            place: vec![0.0; 4 * cells * cells],
             cropper: Cropper::new(),
             model,
         })
@@ -129,7 +148,7 @@ impl Finder {
     }
 
     /// The likeliest hand in a frame of `height * width` RGB pixels, however unlikely; of two, the
-    /// one where `followed` was before this frame.
+    /// one where `followed` was before this frame. A small one is looked at twice.
     ///
     /// # Errors
     /// When the buffer does not fit its size, or the network fails.
@@ -141,14 +160,38 @@ impl Finder {
         followed: Option<Rect>,
     ) -> Result<Found> {
         let square = whole(width, height);
+        let first = self.look(pixels, width, height, square, followed)?;
+        let closer = first.hand.square(CLOSER, width, height);
+        if first.score < WORTH_A_LOOK
+            || closer.side >= MUCH_CLOSER * square.side
+            || !can_crop(closer.into(), width, height)
+        {
+            return Ok(first);
+        }
+        let second = self.look(pixels, width, height, closer, Some(first.hand))?;
+        Ok(Found {
+            hand: second.hand,
+            score: first.score.min(second.score),
+        })
+    }
+
+    /// The likeliest hand in a square of a frame.
+    fn look(
+        &mut self,
+        pixels: &[u8],
+        width: usize,
+        height: usize,
+        square: Square,
+        followed: Option<Rect>,
+    ) -> Result<Found> {
         let size = self.model.preprocessing().input_size;
         self.cropper
             .crop(pixels, width, height, square, size, &mut self.input)
             .context("cannot look for a hand")?;
-        let (heat, reach) = (&mut self.heat, &mut self.reach);
+        let (heat, place) = (&mut self.heat, &mut self.place);
         self.model.run(&self.input, |at, values| match at {
             0 => heat.copy_from_slice(values),
-            _ => reach.copy_from_slice(values),
+            _ => place.copy_from_slice(values),
         })?;
         let (w, h) = (width as f32, height as f32);
         let followed = followed.map(|hand| Rect {
@@ -157,7 +200,7 @@ impl Finder {
             x1: (hand.x1 * w - square.left) / square.side,
             y1: (hand.y1 * h - square.top) / square.side,
         });
-        let found = decode(&self.heat, &self.reach, size / CELL, followed);
+        let found = decode(&self.heat, &self.place, size / CELL, followed);
         let along = |start: f32, at: f32, length: f32| (start + at * square.side) / length;
         Ok(Found {
             hand: Rect {
@@ -171,15 +214,15 @@ impl Finder {
     }
 }
 
-/// The likeliest hand of a network's two maps of `cells * cells` cells, `reach` one map a
-/// direction after the other; its box is in fractions of the network's input, and `followed` too.
-pub fn decode(heat: &[f32], reach: &[f32], cells: usize, followed: Option<Rect>) -> Found {
-    let centre = |at: usize| {
-        let place = |index: usize| (index as f32 + 0.5) / cells as f32;
-        [place(at % cells), place(at / cells)]
+/// The likeliest hand of a network's two maps of `cells * cells` cells, `place` one map a number after the other; its
+/// box is in fractions of the network's input, and `followed` too.
+pub fn decode(heat: &[f32], place: &[f32], cells: usize, followed: Option<Rect>) -> Found {
+    let middle = |at: usize| {
+        let along = |index: usize| (index as f32 + 0.5) / cells as f32;
+        [along(at % cells), along(at / cells)]
     };
     let favoured = |at: usize| {
-        let [x, y] = centre(at);
+        let [x, y] = middle(at);
         followed.is_some_and(|hand| {
             (hand.x0..=hand.x1).contains(&x) && (hand.y0..=hand.y1).contains(&y)
         })
@@ -193,17 +236,23 @@ pub fn decode(heat: &[f32], reach: &[f32], cells: usize, followed: Option<Rect>)
     }
     let (at, _) = best;
     let logit = heat.get(at).copied().unwrap_or(f32::NEG_INFINITY);
-    let distance = |direction: usize| {
-        let value = reach.get(direction * cells * cells + at);
-        value.map_or(0.0, |value| value.clamp(0.0, REACH) / REACH)
+    let number = |which: usize| {
+        let value = place.get(which * cells * cells + at);
+        value.map_or(0.0, |value| value.clamp(0.0, UNITS))
     };
-    let [x, y] = centre(at);
+    let [x, y] = middle(at);
+    let (x, y) = (
+        x + (number(0) - OFFSET) / cells as f32,
+        y + (number(1) - OFFSET) / cells as f32,
+    );
+    let half = |which: usize| LARGEST * (number(which) - UNITS).exp2() / 2.0;
+    let (w, h) = (half(2), half(3));
     Found {
         hand: Rect {
-            x0: x - distance(0),
-            y0: y - distance(1),
-            x1: x + distance(2),
-            y1: y + distance(3),
+            x0: x - w,
+            y0: y - h,
+            x1: x + w,
+            y1: y + h,
         },
         score: 1.0 / (1.0 + (-logit).exp()),
     }
@@ -219,7 +268,9 @@ mod tests {
         for &(at, logit) in hands {
             heat[at] = logit;
         }
-        (heat, [REACH / 8.0; 64])
+        let mut place = [OFFSET; 64];
+        place[32..].fill(UNITS + (0.25 / LARGEST).log2());
+        (heat, place)
     }
 
     #[test]

@@ -75,17 +75,17 @@ fn finder_model(folder: &Path) -> Result<PathBuf> {
     let mut graph = Graph::new(SIZE)?;
     let mut x = graph.image();
     let mut channels = 3;
-    for (at, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
+    for (at, name) in ["a", "b", "c"].into_iter().enumerate() {
         let next = 4 * (at + 1);
         let conv = weights.conv(next, channels, 3).stride(2).pad(1);
         x = graph.conv(name, x, conv.activation(Activation::Relu6))?;
         channels = next;
     }
     let heat = graph.conv("heat_of", x, weights.conv(1, channels, 1))?;
-    let reach = weights.conv(4, channels, 1).activation(Activation::Relu6);
-    let reach = graph.conv("reach_of", x, reach)?;
+    let place = weights.conv(4, channels, 1).activation(Activation::Relu6);
+    let place = graph.conv("place_of", x, place)?;
     graph.output("heat", heat)?;
-    graph.output("box", reach)?;
+    graph.output("box", place)?;
     let metadata = MapMetadata {
         preprocessing: Preprocessing::new(SIZE, 1.0),
         threshold: 0.3,

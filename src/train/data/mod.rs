@@ -5,10 +5,12 @@
 //! - [`copies`]: which validation pictures are copies of training pictures.
 //! - [`augment`]: from a picture and a hand box to a network's input, varied for training.
 //! - [`loader`]: batches, made ahead by threads, the same ones for the same seed and step.
+//! - [`clips`]: frames of videos whose hands are known.
 //! - [`scenes`]: what the finder learns from; [`sequences`]: what the reader of sequences does.
 
 pub mod augment;
 mod batches;
+pub mod clips;
 pub mod copies;
 pub mod dataset;
 #[doc(hidden)]
@@ -17,3 +19,4 @@ pub mod loader;
 pub mod scenes;
 pub mod sequences;
 pub mod store;
+mod windows;

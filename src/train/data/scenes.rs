@@ -1,4 +1,4 @@
-//! What the finder learns from: whole frames with their hands, close hands, and frames without.
+//! What the finder learns from: windows on frames with hands of any size, close hands, and pictures without.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,64 +9,90 @@ use rand::rngs::StdRng;
 
 use super::augment::{Augmenter, Backdrop, Border, Recipe, Subject};
 use super::batches::Batches;
+use super::clips::ClipFrame;
 use super::dataset::{Dataset, HandPoints, Split};
 use super::loader::negatives::widened;
-use super::loader::seeded;
-use super::store::PictureStore;
+use super::loader::{seeded, store};
+use super::store::{PictureFile, PictureStore};
+use super::windows::{Shot, Viewer, hide};
 use crate::base::frame::Rect;
 use crate::base::picture::Picture;
+use crate::model::Reads;
 use crate::recognize::finder::whole;
 
-/// What a picture shows.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Target {
-    /// A hand in this box, in fractions of the network's input; its centre lies inside.
-    Hand(Rect),
-    /// No hand.
-    Nothing,
-    /// Nothing that can be learned from, such as a hand cut off by the edge.
-    Unclear,
+/// What a picture shows, boxes in fractions of the network's input.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Target {
+    /// Hands to find; their centres lie inside.
+    pub hands: Vec<Rect>,
+    /// Hands that rest while another signs: to be found if at all after that one.
+    pub resting: Vec<Rect>,
+    /// Where the network may say what it likes: second hands, a hand cut off by the edge.
+    pub unclear: Vec<Rect>,
 }
 
-/// Shares of training pictures that are whole frames and close hands; of the rest most are parts
-/// of frames beside the hand, some have the hand covered, some are drawn.
-const FRAMES: f32 = 0.45;
-const HANDS: f32 = 0.22;
-const BESIDE: f32 = 0.18;
-const COVERED: f32 = 0.1;
+/// Shares of training pictures that are four windows side by side, one window with its hand, and close hands; of the
+/// rest most are windows beside hands, some have the hand hidden, some are drawn.
+const FOUR: f32 = 0.3;
+const ONE: f32 = 0.42;
+const CLOSE: f32 = 0.1;
+const BESIDE: f32 = 0.1;
+const HIDDEN: f32 = 0.05;
 
-/// Chance that of a frame only a part around the hand is used, so that frames of any proportions
-/// are seen.
-const PARTS: f32 = 0.4;
+/// Of windows, this share is of clips and the rest of stills, where there are clips.
+const CLIPS: f32 = 0.5;
+
+/// Of four windows side by side, this share is without a hand.
+const EMPTY: f32 = 0.12;
+
+/// The hand's larger side as a share of the window that has the picture for itself, and of one of four.
+const ZOOM: std::ops::Range<f32> = 0.04..0.95;
+const ZOOM_OF_FOUR: std::ops::Range<f32> = 0.09..0.9;
 
 /// A hand of which less than this is in the picture is unclear.
 const LEAST_VISIBLE: f32 = 0.7;
 
+/// A second hand rests if its centre is lower than the signing one's by more than this share of the latter's larger
+/// side.
+const RESTING: f32 = 0.8;
+
+/// Hands smaller than this share of the picture would be lost in blur or few pixels.
+const SMALL: f32 = 0.15;
+
 /// Times that a picture is made anew where its hand left it.
 const TRIES: usize = 4;
 
-/// How whole frames are varied.
-const FRAME_RECIPE: Recipe = Recipe {
-    box_scale: (0.74, 1.7),
-    shift: 0.16,
-    rotation_deg: 8.0,
-    shear_deg: 4.0,
-    perspective: 0.05,
-    mirror: 0.5,
-    borders: &[Border::Outside, Border::Outside, Border::Edge],
-    background: 0.0,
+/// Bytes of decoded stills that are kept in memory, and of clips' frames.
+const STILLS_MEMORY: usize = 1536 << 20;
+const CLIPS_MEMORY: usize = 1536 << 20;
+
+/// How windows are varied, once their place is chosen.
+const WINDOW_RECIPE: Recipe = Recipe {
     skin: 0.0,
     erase: 0.0,
     low_light: 0.15,
     ..Recipe::ROOMS
 };
 
+/// The same where hands are small.
+const SMALL_RECIPE: Recipe = Recipe {
+    focus_blur: 0.0,
+    motion_blur: 0.0,
+    low_resolution: 0.0,
+    ..WINDOW_RECIPE
+};
+
 /// How crops of hands are varied.
 const HAND_RECIPE: Recipe = Recipe {
     box_scale: (0.6, 1.7),
+    shift: 0.16,
+    rotation_deg: 8.0,
+    shear_deg: 4.0,
+    perspective: 0.05,
+    borders: &[Border::Outside, Border::Outside, Border::Edge],
     background: 0.35,
     skin: 0.2,
-    ..FRAME_RECIPE
+    ..WINDOW_RECIPE
 };
 
 /// Pictures with what they show.
@@ -99,6 +125,10 @@ impl Signers {
         Signers { all: all.collect() }
     }
 
+    fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     fn pick(&self, rng: &mut StdRng) -> Option<usize> {
         let total = self.all.last()?.0;
         let place = rng.random_range(0.0..total);
@@ -111,53 +141,81 @@ impl Signers {
 #[derive(Debug)]
 pub struct Pictures {
     dataset: Arc<Dataset>,
-    store: Arc<PictureStore>,
+    clips: Vec<ClipFrame>,
+    /// Pictures of the dataset's samples, then of its scenes.
+    stills: PictureStore,
+    /// Pictures of the clips' frames.
+    frames: PictureStore,
     size: usize,
     seed: u64,
-    frames: Signers,
-    hands: Signers,
+    scenes: Signers,
+    moving: Signers,
+    close: Signers,
 }
 
 /// Those that make pictures, with their buffers.
 struct Makers {
-    frames: Augmenter,
+    viewer: Viewer,
+    windows: Augmenter,
+    small: Augmenter,
     hands: Augmenter,
+    /// One of four windows.
+    part: Vec<u8>,
 }
 
 impl Pictures {
-    /// Pictures of `size` x `size` pixels from a dataset, whose picture files `store` holds (see
-    /// [`crate::train::data::loader::store`]).
+    /// Pictures of `size` x `size` pixels from a dataset, and from frames of clips to learn from if there are any.
     ///
     /// # Errors
     /// When the dataset holds no frames or hands to learn from.
     pub fn new(
         dataset: Arc<Dataset>,
-        store: Arc<PictureStore>,
+        clips: Vec<ClipFrame>,
         size: usize,
         seed: u64,
     ) -> Result<Self> {
         let unknown: Arc<str> = "".into();
         let named = |signer: &Option<Arc<str>>| signer.clone().unwrap_or(unknown.clone());
-        let frames = (dataset.scenes.iter().enumerate())
+        let scenes = (dataset.scenes.iter().enumerate())
             .filter(|(_, scene)| scene.split == Split::Train)
             .map(|(at, scene)| (named(&scene.signer), at));
-        let hands = (dataset.samples.iter().enumerate())
+        let close = (dataset.samples.iter().enumerate())
             .filter(|(_, sample)| sample.split == Split::Train && sample.points.is_some())
             .map(|(at, sample)| (named(&sample.signer), at));
-        let (frames, hands) = (Signers::new(frames), Signers::new(hands));
+        let moving = (clips.iter().enumerate()).map(|(at, frame)| (Arc::clone(&frame.signer), at));
+        let (scenes, close, moving) = (
+            Signers::new(scenes),
+            Signers::new(close),
+            Signers::new(moving),
+        );
         ensure!(
-            !frames.all.is_empty() && !hands.all.is_empty(),
+            !scenes.is_empty() && !close.is_empty(),
             "a finder learns from whole frames with hand boxes (frames.csv) and from hands with \
              their joints (hands.csv); one of them names none to train with"
         );
+        let files = clips.iter().map(|frame| PictureFile {
+            path: frame.path.clone(),
+            reads: Reads::Hand,
+            subject: frame.hands.first().copied().unwrap_or(Rect::FULL),
+            scale: 1.0,
+            trim: false,
+        });
         Ok(Pictures {
+            stills: store(&dataset, size, 1.35, STILLS_MEMORY),
+            frames: PictureStore::new(files.collect(), size, CLIPS_MEMORY),
             dataset,
-            store,
+            clips,
             size,
             seed,
-            frames,
-            hands,
+            scenes,
+            moving,
+            close,
         })
+    }
+
+    /// The clips' frames.
+    pub fn clips(&self) -> &[ClipFrame] {
+        &self.clips
     }
 
     /// The batches of the steps `from..to`, made ahead on a thread.
@@ -180,8 +238,11 @@ impl Pictures {
             targets: Vec::with_capacity(len),
         };
         let mut makers = Makers {
-            frames: Augmenter::new(FRAME_RECIPE, self.size),
+            viewer: Viewer::default(),
+            windows: Augmenter::new(WINDOW_RECIPE, self.size),
+            small: Augmenter::new(SMALL_RECIPE, self.size),
             hands: Augmenter::new(HAND_RECIPE, self.size),
+            part: Vec::new(),
         };
         for (index, image) in batch.images.chunks_exact_mut(bytes).enumerate() {
             let mut rng = seeded(self.seed, step * len as u64 + index as u64);
@@ -192,146 +253,255 @@ impl Pictures {
 
     fn make(&self, makers: &mut Makers, rng: &mut StdRng, image: &mut [u8]) -> Result<Target> {
         let mut kind = rng.random::<f32>();
-        if kind < FRAMES {
-            return self.frame(makers, rng, image);
+        if kind < FOUR {
+            return self.four(makers, rng, image);
         }
-        kind -= FRAMES;
-        if kind < HANDS {
-            return self.hand(makers, rng, image);
+        kind -= FOUR;
+        if kind < ONE {
+            let target = self.with_hand(makers, ZOOM, self.size, rng, image)?;
+            return vary(makers, target, rng, image);
         }
-        kind -= HANDS;
-        if kind < BESIDE + COVERED
-            && let Some(target) = self.without_hand(kind < BESIDE, makers, rng, image)?
-        {
-            return Ok(target);
+        kind -= ONE;
+        if kind < CLOSE {
+            return self.close_hand(makers, rng, image);
         }
-        makers.frames.draw_room(rng, image)?;
-        Ok(Target::Nothing)
+        kind -= CLOSE;
+        if kind < BESIDE {
+            if self.without_hands(makers, self.size, rng, image)? {
+                return vary(makers, Target::default(), rng, image);
+            }
+        } else if kind < BESIDE + HIDDEN {
+            let target = self.with_hand(makers, ZOOM, self.size, rng, image)?;
+            // A second hand would be the one to find.
+            let alone = target.resting.is_empty() && target.unclear.is_empty();
+            if let [hand] = target.hands[..]
+                && alone
+                && hide(image, self.size, hand, rng)
+            {
+                return vary(makers, Target::default(), rng, image);
+            }
+        }
+        makers.windows.draw_room(rng, image)?;
+        Ok(Target::default())
     }
 
-    /// A whole frame, or a part of it, with its hand.
-    fn frame(&self, makers: &mut Makers, rng: &mut StdRng, image: &mut [u8]) -> Result<Target> {
-        let at = self.frames.pick(rng).context("there are no frames")?;
-        let kept = self.store.get(self.dataset.samples.len() + at)?;
-        let hand = kept.place(self.dataset.scenes[at].hand);
-        if rng.random::<f32>() < PARTS {
-            let (picture, hand) = part_with(&kept.picture, hand, rng);
-            return place(
-                &picture,
-                &midpoints(hand),
-                None,
-                &mut makers.frames,
-                rng,
-                image,
-            );
+    /// Four windows side by side: their neighbours are cloth, faces and arms.
+    fn four(&self, makers: &mut Makers, rng: &mut StdRng, image: &mut [u8]) -> Result<Target> {
+        let half = self.size / 2;
+        let mut all = Target::default();
+        let mut part = std::mem::take(&mut makers.part);
+        part.resize(half * half * 3, 0);
+        for (column, row) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+            let empty = rng.random::<f32>() < EMPTY;
+            let target = if empty && self.without_hands(makers, half, rng, &mut part)? {
+                Target::default()
+            } else {
+                self.with_hand(makers, ZOOM_OF_FOUR, half, rng, &mut part)?
+            };
+            for (y, line) in part.chunks_exact(half * 3).enumerate() {
+                let at = ((row * half + y) * self.size + column * half) * 3;
+                image[at..at + half * 3].copy_from_slice(line);
+            }
+            let (column, row) = (column as f32, row as f32);
+            let placed = |hand: &Rect| Rect {
+                x0: (hand.x0 + column) / 2.0,
+                y0: (hand.y0 + row) / 2.0,
+                x1: (hand.x1 + column) / 2.0,
+                y1: (hand.y1 + row) / 2.0,
+            };
+            all.hands.extend(target.hands.iter().map(placed));
+            // A second hand counts as far as it lies in its own window.
+            let clipped = |hand: &Rect| placed(&within(*hand));
+            all.resting.extend(target.resting.iter().map(clipped));
+            all.unclear.extend(target.unclear.iter().map(clipped));
         }
-        place(
-            &kept.picture,
-            &midpoints(hand),
-            None,
-            &mut makers.frames,
-            rng,
-            image,
-        )
+        makers.part = part;
+        vary(makers, all, rng, image)
+    }
+
+    /// Calls `work` with a frame of a clip or a still.
+    fn with_shot<T>(
+        &self,
+        rng: &mut StdRng,
+        work: impl FnOnce(&Shot, &mut StdRng) -> T,
+    ) -> Result<T> {
+        if !self.moving.is_empty() && rng.random::<f32>() < CLIPS {
+            let at = self.moving.pick(rng).context("there are no clips")?;
+            let kept = self.frames.get(at)?;
+            let shot = Shot {
+                picture: &kept.picture,
+                hands: &self.clips[at].hands,
+            };
+            return Ok(work(&shot, rng));
+        }
+        let at = self.scenes.pick(rng).context("there are no frames")?;
+        let kept = self.stills.get(self.dataset.samples.len() + at)?;
+        let shot = Shot {
+            picture: &kept.picture,
+            hands: &[kept.place(self.dataset.scenes[at].hand)],
+        };
+        Ok(work(&shot, rng))
+    }
+
+    /// A window with a hand.
+    fn with_hand(
+        &self,
+        makers: &mut Makers,
+        zoom: std::ops::Range<f32>,
+        size: usize,
+        rng: &mut StdRng,
+        image: &mut [u8],
+    ) -> Result<Target> {
+        let hands = self.with_shot(rng, |shot, rng| {
+            let window = shot.with_hand(zoom, rng);
+            makers.viewer.show(shot, window, size, rng, image)
+        })??;
+        Ok(target_of(&hands))
+    }
+
+    /// A window without one, where there is a place for it.
+    fn without_hands(
+        &self,
+        makers: &mut Makers,
+        size: usize,
+        rng: &mut StdRng,
+        image: &mut [u8],
+    ) -> Result<bool> {
+        self.with_shot(rng, |shot, rng| {
+            let Some(window) = shot.without_hands(rng) else {
+                return Ok(false);
+            };
+            makers.viewer.show(shot, window, size, rng, image)?;
+            Ok(true)
+        })?
     }
 
     /// A close hand, in front of its own background or another.
-    fn hand(&self, makers: &mut Makers, rng: &mut StdRng, image: &mut [u8]) -> Result<Target> {
-        let at = self.hands.pick(rng).context("there are no hands")?;
-        let kept = self.store.get(at)?;
-        let points = self.dataset.samples[at].points;
-        let points = points.context("a hand without joints was picked")?;
-        let points = points.map(|point| kept.place_point(point));
-        place(
-            &kept.picture,
-            &points,
-            Some(kept.cut_out),
-            &mut makers.hands,
-            rng,
-            image,
-        )
-    }
-
-    /// A frame's part beside the hand, or a frame with its hand covered.
-    fn without_hand(
+    fn close_hand(
         &self,
-        beside: bool,
         makers: &mut Makers,
         rng: &mut StdRng,
         image: &mut [u8],
-    ) -> Result<Option<Target>> {
-        let at = self.frames.pick(rng).context("there are no frames")?;
-        let kept = self.store.get(self.dataset.samples.len() + at)?;
-        let hand = widened(kept.place(self.dataset.scenes[at].hand));
-        let picture = if beside {
-            part_beside(&kept.picture, hand, rng)
-        } else {
-            covered(&kept.picture, hand, rng)
-        };
-        let Some(picture) = picture else {
-            return Ok(None);
-        };
+    ) -> Result<Target> {
+        let at = self.close.pick(rng).context("there are no hands")?;
+        let kept = self.stills.get(at)?;
+        let points = self.dataset.samples[at].points;
+        let points = points.context("a hand without joints was picked")?;
+        let points = points.map(|point| kept.place_point(point));
         let subject = Subject {
-            picture: &picture,
-            square: whole(picture.width, picture.height),
-            points: None,
-            cut_out: false,
+            picture: &kept.picture,
+            square: whole(kept.picture.width, kept.picture.height),
+            points: Some(&points),
+            cut_out: kept.cut_out,
         };
-        makers.frames.crop(&subject, None, rng, image)?;
-        Ok(Some(Target::Nothing))
+        for _ in 0..TRIES {
+            let backdrop = makers.hands.wants_backdrop(&subject, rng);
+            let backdrop = backdrop.then_some(Backdrop::Drawn);
+            let placed = makers.hands.crop(&subject, backdrop, rng, image)?;
+            let hand = hull(&placed.context("a hand without points")?.points);
+            if hand_is_clear(hand) {
+                return Ok(Target {
+                    hands: vec![hand],
+                    ..Target::default()
+                });
+            }
+        }
+        Ok(Target {
+            unclear: vec![Rect::FULL],
+            ..Target::default()
+        })
+    }
+
+    /// Training frames as the finder sees them live, at most `count` of them, for the int8 scales: whole, and as a
+    /// second look sees them.
+    ///
+    /// # Errors
+    /// When a picture cannot be read.
+    pub fn plain(&self, count: usize) -> Result<Vec<Vec<u8>>> {
+        let mut pictures = Vec::with_capacity(count);
+        let mut rng = seeded(self.seed, u64::MAX);
+        let mut cropper = crate::recognize::crop::Cropper::new();
+        for at in 0..count {
+            pictures.push(self.with_shot(&mut rng, |shot, _| {
+                let Picture {
+                    width,
+                    height,
+                    ref pixels,
+                } = *shot.picture;
+                let square = match at % 2 {
+                    0 => whole(width, height),
+                    _ => shot
+                        .hands
+                        .first()
+                        .copied()
+                        .unwrap_or(Rect::FULL)
+                        .square(4.0, width, height),
+                };
+                let mut input = vec![0; self.size * self.size * 3];
+                cropper.crop(pixels, width, height, square, self.size, &mut input)?;
+                anyhow::Ok(input)
+            })??);
+        }
+        Ok(pictures)
     }
 }
 
-/// Makes an input of a picture whose hand's box is the hull of `points`. `cut_out` says of a
-/// crop of a hand whether it was cut out on black.
-fn place(
-    picture: &Picture,
-    points: &HandPoints,
-    cut_out: Option<bool>,
-    augmenter: &mut Augmenter,
-    rng: &mut StdRng,
-    image: &mut [u8],
-) -> Result<Target> {
-    let subject = Subject {
-        picture,
-        square: whole(picture.width, picture.height),
-        points: Some(points),
-        cut_out: cut_out.unwrap_or(false),
+/// Varies the pixels of a picture of windows.
+fn vary(makers: &mut Makers, target: Target, rng: &mut StdRng, image: &mut [u8]) -> Result<Target> {
+    let small = target
+        .hands
+        .iter()
+        .any(|hand| hand.width().max(hand.height()) < SMALL);
+    let augmenter = if small {
+        &mut makers.small
+    } else {
+        &mut makers.windows
     };
-    for _ in 0..TRIES {
-        let backdrop = (cut_out.is_some() && augmenter.wants_backdrop(&subject, rng))
-            .then_some(Backdrop::Drawn);
-        let placed = augmenter.crop(&subject, backdrop, rng, image)?;
-        let hand = hull(&placed.context("a hand without points")?.points);
-        if hand_is_clear(hand) {
-            return Ok(Target::Hand(hand));
+    augmenter.vary(rng, image)?;
+    Ok(target)
+}
+
+/// What a window shows whose first hand signs.
+fn target_of(hands: &[Rect]) -> Target {
+    let Some((first, others)) = hands.split_first() else {
+        return Target::default();
+    };
+    let mut target = Target {
+        hands: vec![*first],
+        ..Target::default()
+    };
+    let height = |hand: &Rect| (hand.y0 + hand.y1) / 2.0;
+    let side = first.width().max(first.height());
+    for other in others {
+        if height(other) - height(first) > RESTING * side {
+            target.resting.push(*other);
+        } else {
+            target.unclear.push(*other);
         }
     }
-    Ok(Target::Unclear)
+    target
+}
+
+/// The part of a box that lies in the picture.
+fn within(hand: Rect) -> Rect {
+    let clamped = |value: f32| value.clamp(0.0, 1.0);
+    Rect {
+        x0: clamped(hand.x0),
+        y0: clamped(hand.y0),
+        x1: clamped(hand.x1),
+        y1: clamped(hand.y1),
+    }
 }
 
 /// Whether most of a hand and its centre are in the picture.
 fn hand_is_clear(hand: Rect) -> bool {
     let inside = |value: f32| (0.0..1.0).contains(&value);
-    let width = hand.x1.min(1.0) - hand.x0.max(0.0);
-    let height = hand.y1.min(1.0) - hand.y0.max(0.0);
+    let seen = within(hand);
     let area = hand.width() * hand.height();
     inside((hand.x0 + hand.x1) / 2.0)
         && inside((hand.y0 + hand.y1) / 2.0)
         && area > 0.0
-        && width.max(0.0) * height.max(0.0) >= LEAST_VISIBLE * area
-}
-
-/// A box as the midpoints of its edges: turned by a little, their hull is still the box that the
-/// hand would get, where the corners' would have grown.
-fn midpoints(hand: Rect) -> HandPoints {
-    let middle = [(hand.x0 + hand.x1) / 2.0, (hand.y0 + hand.y1) / 2.0];
-    let mut points = [middle; 21];
-    points[0] = [middle[0], hand.y1];
-    points[1] = [hand.x0, middle[1]];
-    points[2] = [middle[0], hand.y0];
-    points[3] = [hand.x1, middle[1]];
-    points
+        && seen.width() * seen.height() >= LEAST_VISIBLE * area
 }
 
 fn hull(points: &HandPoints) -> Rect {
@@ -350,20 +520,14 @@ fn hull(points: &HandPoints) -> Rect {
     hull
 }
 
-/// A part of a picture that holds the whole hand, and the hand's box in it.
-fn part_with(picture: &Picture, hand: Rect, rng: &mut StdRng) -> (Picture, Rect) {
-    let keep = widened(hand);
-    let mut before = |limit: f32| rng.random_range(0.0..=1.0_f32) * limit.clamp(0.0, 1.0);
-    let (x0, y0) = (before(keep.x0), before(keep.y0));
-    let (x1, y1) = (1.0 - before(1.0 - keep.x1), 1.0 - before(1.0 - keep.y1));
-    let (picture, part) = cut(picture, Rect { x0, y0, x1, y1 });
-    let moved = Rect {
-        x0: (hand.x0 - part.x0) / part.width(),
-        y0: (hand.y0 - part.y0) / part.height(),
-        x1: (hand.x1 - part.x0) / part.width(),
-        y1: (hand.y1 - part.y0) / part.height(),
-    };
-    (picture, moved)
+/// A frame with its hand cut away or covered, for judging; `None` where there is no way to leave it out.
+pub(in crate::train) fn without_hand(
+    picture: &Picture,
+    hand: Rect,
+    rng: &mut StdRng,
+) -> Option<Picture> {
+    let hand = widened(hand);
+    part_beside(picture, hand, rng).or_else(|| covered(picture, hand, rng))
 }
 
 /// The part of a picture on one side of the hand, where there is a wide enough one.
@@ -452,35 +616,66 @@ fn cut(picture: &Picture, part: Rect) -> (Picture, Rect) {
     (cut, part)
 }
 
-/// A whole frame as the finder sees it live, for calibration and judging; without its hand, where
-/// `hand` is given and there is a way to leave it out.
-///
-/// # Errors
-/// When the picture cannot be cropped.
-pub fn plain(
-    picture: &Picture,
-    without: Option<(Rect, &mut StdRng)>,
-    size: usize,
-) -> Result<Option<Vec<u8>>> {
-    let picture = match without {
-        None => picture.clone(),
-        Some((hand, rng)) => {
-            let hand = widened(hand);
-            let made = part_beside(picture, hand, rng);
-            let Some(made) = made.or_else(|| covered(picture, hand, rng)) else {
-                return Ok(None);
-            };
-            made
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::data::dataset::DataSource;
+    use crate::train::data::drawn::{Drawn, write_frames, write_hands};
+
+    fn rect(x0: f32, y0: f32, side: f32) -> Rect {
+        Rect {
+            x0,
+            y0,
+            x1: x0 + side,
+            y1: y0 + side,
         }
-    };
-    let mut input = vec![0; size * size * 3];
-    crate::recognize::crop::Cropper::new().crop(
-        &picture.pixels,
-        picture.width,
-        picture.height,
-        whole(picture.width, picture.height),
-        size,
-        &mut input,
-    )?;
-    Ok(Some(input))
+    }
+
+    #[test]
+    fn of_two_hands_one_that_hangs_far_below_rests_and_one_beside_is_unclear() {
+        let signs = rect(0.5, 0.2, 0.1);
+        let target = target_of(&[signs, rect(0.2, 0.7, 0.1), rect(0.3, 0.22, 0.1)]);
+        assert_eq!(target.hands, [signs]);
+        assert_eq!(target.resting, [rect(0.2, 0.7, 0.1)]);
+        assert_eq!(target.unclear, [rect(0.3, 0.22, 0.1)]);
+        // A hand that hangs while no other is raised is the one to find.
+        assert_eq!(target_of(&[rect(0.2, 0.7, 0.1)]).hands.len(), 1);
+    }
+
+    #[test]
+    fn a_step_gives_the_same_pictures_again_with_hands_of_all_sizes_and_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let drawn = Drawn {
+            labels: vec!["A".to_owned(), "B".to_owned()],
+            train_signers: vec![("ann".to_owned(), 3), ("bea".to_owned(), 3)],
+            val_signers: vec![("eve".to_owned(), 1)],
+            size: 96,
+            seed: 3,
+        };
+        write_hands(folder.path(), &drawn).unwrap();
+        write_frames(folder.path(), &drawn).unwrap();
+        let source = DataSource {
+            path: folder.path().to_owned(),
+            ..DataSource::default()
+        };
+        let dataset = Arc::new(Dataset::open(&source).unwrap());
+        let clips = vec![ClipFrame {
+            path: dataset.scenes[0].path.clone(),
+            signer: "fay".into(),
+            hands: vec![dataset.scenes[0].hand],
+        }];
+        let pictures = Pictures::new(dataset, clips, 64, 7).unwrap();
+        let batch = pictures.batch(3, 64).unwrap();
+        assert_eq!(batch, pictures.batch(3, 64).unwrap());
+        assert_ne!(batch.images, pictures.batch(4, 64).unwrap().images);
+        let hands: Vec<&Rect> = batch.targets.iter().flat_map(|t| &t.hands).collect();
+        let side = |hand: &&Rect| hand.width().max(hand.height());
+        assert!(hands.iter().any(|hand| side(hand) < 0.12));
+        assert!(hands.iter().any(|hand| side(hand) > 0.5));
+        let count = |count: usize| {
+            let targets = batch.targets.iter();
+            targets.filter(|target| target.hands.len() == count).count()
+        };
+        assert!(count(0) > 2 && count(1) > 10 && count(4) > 2);
+    }
 }

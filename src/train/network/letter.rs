@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::block::{ConvNorm, Mode};
 use super::kernels::{EPSILON, Kind};
-use super::mobilenet::{FEATURES, MobileNet};
+use super::mobilenet::{FEATURES, MobileNet, STRIDE_8, STRIDE_16};
 use super::values;
 use crate::base::joints::JOINT_VALUES;
 use crate::model::JOINTS_OUTPUT;
@@ -236,6 +236,8 @@ pub struct MapNodes {
 
 /// Nodes of an exported backbone's maps up to the last bottleneck.
 pub struct TrunkNodes {
+    /// The map at an eighth of the input's size.
+    pub stride_8: NodeId,
     /// The map at a sixteenth of the input's size.
     pub stride_16: NodeId,
     /// The last bottleneck's map.
@@ -248,7 +250,9 @@ impl MobileNet {
     /// # Errors
     /// When values cannot be read back from the device.
     pub fn export(&self, graph: &mut Graph) -> Result<MapNodes> {
-        let TrunkNodes { stride_16, narrow } = self.export_trunk(graph)?;
+        let TrunkNodes {
+            stride_16, narrow, ..
+        } = self.export_trunk(graph)?;
         let last = graph.conv("top", narrow, self.top.export()?)?;
         Ok(MapNodes { stride_16, last })
     }
@@ -259,7 +263,7 @@ impl MobileNet {
     /// When values cannot be read back from the device.
     pub fn export_trunk(&self, graph: &mut Graph) -> Result<TrunkNodes> {
         let mut x = graph.conv("stem", graph.image(), self.stem.export()?)?;
-        let mut stride_16 = x;
+        let (mut stride_8, mut stride_16) = (x, x);
         for (index, bottleneck) in self.bottlenecks.iter().enumerate() {
             let unit = index + 1;
             let input = x;
@@ -275,11 +279,14 @@ impl MobileNet {
             if bottleneck.shortcut() {
                 x = graph.add(&format!("{unit}.add"), input, x)?;
             }
-            if unit == super::mobilenet::STRIDE_16 {
-                stride_16 = x;
+            match unit {
+                STRIDE_8 => stride_8 = x,
+                STRIDE_16 => stride_16 = x,
+                _ => {}
             }
         }
         Ok(TrunkNodes {
+            stride_8,
             stride_16,
             narrow: x,
         })

@@ -35,6 +35,12 @@ pub const UNITS: usize = 19;
 /// Index of the last bottleneck at stride 16; its output has 96 channels.
 pub const STRIDE_16: usize = 13;
 
+/// Index of the last bottleneck at stride 8; its output has 32 channels.
+pub const STRIDE_8: usize = 6;
+
+/// Channels of the map at stride 8.
+pub const STRIDE_8_CHANNELS: usize = 32;
+
 /// Channels of the map at stride 16.
 pub const STRIDE_16_CHANNELS: usize = 96;
 
@@ -106,6 +112,8 @@ pub struct Maps {
 
 /// The maps of a batch up to the last bottleneck, NHWC.
 pub struct Trunk {
+    /// An eighth of the input's size, [`STRIDE_8_CHANNELS`] channels.
+    pub stride_8: Tensor<4>,
     /// A sixteenth of the input's size, [`STRIDE_16_CHANNELS`] channels.
     pub stride_16: Tensor<4>,
     /// A thirty-second of the input's size, [`NARROW_CHANNELS`] channels.
@@ -153,7 +161,9 @@ impl MobileNet {
     /// Feature maps of `images` (N x S x S x 3, normalised). The lowest `frozen` units keep their
     /// weights and statistics; with [`Mode::Infer`] all do.
     pub fn forward(&self, images: Tensor<4>, mode: Mode, frozen: usize) -> Maps {
-        let Trunk { stride_16, narrow } = self.trunk(images, mode, frozen);
+        let Trunk {
+            stride_16, narrow, ..
+        } = self.trunk(images, mode, frozen);
         let mode = if frozen < UNITS { mode } else { Mode::Infer };
         Maps {
             stride_16,
@@ -165,15 +175,18 @@ impl MobileNet {
     pub fn trunk(&self, images: Tensor<4>, mode: Mode, frozen: usize) -> Trunk {
         let mode_of = |unit| if unit < frozen { Mode::Infer } else { mode };
         let mut x = self.stem.forward(images, None, mode_of(0));
-        let mut stride_16 = None;
+        let (mut stride_8, mut stride_16) = (None, None);
         for (index, bottleneck) in self.bottlenecks.iter().enumerate() {
             let unit = index + 1;
             x = bottleneck.forward(x, mode_of(unit));
-            if unit == STRIDE_16 {
-                stride_16 = Some(x.clone());
+            match unit {
+                STRIDE_8 => stride_8 = Some(x.clone()),
+                STRIDE_16 => stride_16 = Some(x.clone()),
+                _ => {}
             }
         }
         Trunk {
+            stride_8: stride_8.unwrap_or_else(|| x.clone()),
             stride_16: stride_16.unwrap_or_else(|| x.clone()),
             narrow: x,
         }

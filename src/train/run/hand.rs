@@ -1,10 +1,11 @@
 //! A run that trains a finder: data in, files and a report out.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use burn::tensor::Device;
 use clap::Args;
 use rayon::prelude::*;
@@ -17,13 +18,15 @@ use super::options::Backbone;
 use super::report::source_commit;
 use super::trainer::{Schedule, Trainer, TrainerOptions, ids};
 use crate::base::files::write_whole;
+use crate::base::frame::Rect;
 use crate::base::picture::Picture;
 use crate::model::{MapMetadata, Preprocessing};
-use crate::recognize::finder::{Finder, Found};
-use crate::train::data::dataset::{DataSource, Dataset, Exclude, Scene, Split};
-use crate::train::data::loader::{seeded, store};
-use crate::train::data::scenes::{self as pictures, Pictures};
-use crate::train::data::store::{PictureStore, check_heads};
+use crate::recognize::finder::Finder;
+use crate::train::data::clips::{ClipFrame, Clips};
+use crate::train::data::dataset::{DataSource, Dataset, Exclude, Split};
+use crate::train::data::loader::seeded;
+use crate::train::data::scenes::{Pictures, without_hand};
+use crate::train::data::store::check_heads;
 use crate::train::file::write::{QuantizeReport, write_models};
 use crate::train::network::block::Mode;
 use crate::train::network::finder::{FinderNet, loss};
@@ -35,16 +38,16 @@ const FROZEN: usize = 4;
 const RATES: (f64, f64) = (7.5e-4, 2.5e-3);
 
 /// The score from which on a file that is written here takes something for a hand.
-const THRESHOLD: f32 = 0.3;
+const THRESHOLD: f32 = 0.4;
 
 /// Scores at which a report says what would be found.
-const SCORES: [f32; 8] = [0.2, 0.3, 0.35, 0.4, 0.42, 0.44, 0.46, 0.5];
+const SCORES: [f32; 8] = [0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6];
 
 /// Training frames from whose activations the int8 scales are taken.
 const CALIBRATION: usize = 256;
 
-/// Bytes of decoded pictures that are kept in memory.
-const MEMORY: usize = 2 << 30;
+/// A box whose IoU with every hand is less than this lies on no hand.
+const ELSEWHERE: f32 = 0.1;
 
 /// Trains a network that finds the hand in a whole frame.
 #[derive(Debug, Clone, Args)]
@@ -52,6 +55,10 @@ pub struct HandArgs {
     /// Folder with hands.csv and frames.csv, whose rows have hand boxes
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Folder with clips.csv and boxes.csv, which say where hands are in frames of videos: small
+    /// and fast ones among them
+    #[arg(long, value_name = "DIR")]
+    pub clips: Option<PathBuf>,
     /// Leave out a signer or a signer's label (repeatable)
     #[arg(long, value_name = "SIGNER[/LABEL]")]
     pub exclude: Vec<Exclude>,
@@ -67,7 +74,7 @@ pub struct HandArgs {
     )]
     pub backbone: Backbone,
     /// Batches to learn from
-    #[arg(long, value_name = "N", default_value_t = 3000)]
+    #[arg(long, value_name = "N", default_value_t = 2400)]
     pub steps: usize,
     /// Pictures that are learned from at once
     #[arg(long, value_name = "N", default_value_t = 24)]
@@ -101,39 +108,34 @@ pub struct HandReport {
     pub train_seconds: f64,
     /// Training pictures a second.
     pub images_per_second: f64,
-    /// Mean loss of the last fifty steps.
-    pub loss: f64,
+    /// Mean loss of the last fifty steps; `None` where all of them were done before a resumed run.
+    pub loss: Option<f64>,
     /// The files.
     pub files: QuantizeReport,
-    /// How the int8 file finds the hands of validation signers.
-    pub quality: Quality,
+    /// How the int8 file finds the hands of validation signers in stills.
+    pub stills: Quality,
+    /// The same in frames of clips, where there are any.
+    pub clips: Option<Quality>,
 }
 
 impl HandReport {
     /// The report for people.
     fn summary(&self) -> String {
-        let quality = &self.quality;
         let mut text = format!(
-            "wrote {} ({} bytes) after {:.0} s at {:.1} pictures a second\n\
-             of {} validation frames the likeliest box fits {:.1} % (IoU at least 0.5), \
-             mean IoU {:.2}\n\
-             score   found   false boxes in {} frames without the hand\n",
+            "wrote {} ({} bytes) after {:.0} s at {:.1} pictures a second\n",
             self.files.int8.display(),
             self.files.int8_bytes,
             self.train_seconds,
             self.images_per_second,
-            quality.frames,
-            100.0 * quality.placed,
-            quality.mean_iou,
-            quality.empty,
         );
-        for at in &quality.at {
-            text += &format!(
-                "{:>5.2}  {:>5.1} %  {:>5.1} %\n",
-                at.score,
-                100.0 * at.found,
-                100.0 * at.false_boxes
-            );
+        let kinds = [
+            ("stills", Some(&self.stills)),
+            ("clips", self.clips.as_ref()),
+        ];
+        for (kind, quality) in kinds {
+            if let Some(quality) = quality {
+                text += &quality.summary(kind);
+            }
         }
         text
     }
@@ -144,7 +146,7 @@ impl HandReport {
 pub struct Quality {
     /// Frames with a hand.
     pub frames: usize,
-    /// Share of them whose likeliest box has an IoU of at least one half with the hand's,
+    /// Share of them whose likeliest box has an IoU of at least one half with a hand's,
     /// whatever its score.
     pub placed: f64,
     /// Mean IoU of the likeliest box.
@@ -153,6 +155,17 @@ pub struct Quality {
     pub empty: usize,
     /// For thresholds of the score.
     pub at: Vec<AtScore>,
+    /// The share placed, by signer.
+    pub signers: BTreeMap<String, SignerQuality>,
+}
+
+/// How well one signer's hands are found.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct SignerQuality {
+    /// Frames with a hand.
+    pub frames: usize,
+    /// Share of them whose likeliest box has an IoU of at least one half with a hand's.
+    pub placed: f64,
 }
 
 /// What is found from a score on.
@@ -162,8 +175,77 @@ pub struct AtScore {
     pub score: f32,
     /// Share of frames with a hand where a box with an IoU of at least one half reaches it.
     pub found: f64,
+    /// Share of frames with a hand where a box on no hand (IoU below 0.1) reaches it.
+    pub elsewhere: f64,
     /// Share of frames without a hand where a box reaches it.
     pub false_boxes: f64,
+}
+
+impl Quality {
+    fn of(looks: &[Look]) -> Self {
+        let share = |count: usize, all: usize| count as f64 / all.max(1) as f64;
+        let frames = looks.len();
+        let count = |counts: &dyn Fn(&Look) -> bool| looks.iter().filter(|l| counts(l)).count();
+        let empty: Vec<f32> = looks.iter().filter_map(|look| look.empty).collect();
+        let at = SCORES.map(|score| AtScore {
+            score,
+            found: share(count(&|l| l.iou >= 0.5 && l.score >= score), frames),
+            elsewhere: share(count(&|l| l.iou < ELSEWHERE && l.score >= score), frames),
+            false_boxes: share(
+                empty.iter().filter(|&&other| other >= score).count(),
+                empty.len(),
+            ),
+        });
+        let mut signers: BTreeMap<String, SignerQuality> = BTreeMap::new();
+        for look in looks {
+            let signer = signers.entry(look.signer.to_string()).or_default();
+            signer.frames += 1;
+            signer.placed += f64::from(u8::from(look.iou >= 0.5));
+        }
+        for signer in signers.values_mut() {
+            signer.placed /= signer.frames as f64;
+        }
+        Quality {
+            frames,
+            placed: share(count(&|l| l.iou >= 0.5), frames),
+            mean_iou: looks.iter().map(|l| f64::from(l.iou)).sum::<f64>() / frames.max(1) as f64,
+            empty: empty.len(),
+            at: at.to_vec(),
+            signers,
+        }
+    }
+
+    fn summary(&self, kind: &str) -> String {
+        let mut text = format!(
+            "of {} validation frames of {kind} the likeliest box fits {:.1} % (IoU at least 0.5), \
+             mean IoU {:.2}\n\
+             score   found   on no hand   boxes in {} frames without the hand\n",
+            self.frames,
+            100.0 * self.placed,
+            self.mean_iou,
+            self.empty,
+        );
+        for at in &self.at {
+            text += &format!(
+                "{:>5.2}  {:>5.1} %     {:>5.2} %   {:>5.2} %\n",
+                at.score,
+                100.0 * at.found,
+                100.0 * at.elsewhere,
+                100.0 * at.false_boxes
+            );
+        }
+        let mut worst: Vec<_> = self.signers.iter().collect();
+        worst.sort_by(|a, b| a.1.placed.total_cmp(&b.1.placed));
+        for (signer, quality) in worst.into_iter().take(6) {
+            text += &format!(
+                "{:>5.1} % of {}'s {}\n",
+                100.0 * quality.placed,
+                signer,
+                quality.frames
+            );
+        }
+        text
+    }
 }
 
 /// Trains as [`train`] does, logs how it goes, and returns what is to be printed.
@@ -209,10 +291,20 @@ pub fn train(args: &HandArgs, mut progress: impl FnMut(usize, f64)) -> Result<Ha
     };
     let dataset = Arc::new(Dataset::open(&source)?);
     check_heads(&dataset.paths())?;
-    let pictures = Arc::new(store(&dataset, args.size, 1.35, MEMORY));
+    let clips = (args.clips.as_ref())
+        .map(|folder| Clips::open(folder, &args.out.with_extension("frames"), &args.exclude))
+        .transpose()?;
+    let frames_of = |split| match &clips {
+        Some(clips) => clips.frames(split, |done, all| {
+            if done.is_multiple_of(100) || done == all {
+                eprintln!("frames of {done} of {all} clips are there");
+            }
+        }),
+        None => Ok(Vec::new()),
+    };
     let source = Arc::new(Pictures::new(
         Arc::clone(&dataset),
-        Arc::clone(&pictures),
+        frames_of(Split::Train)?,
         args.size,
         args.seed,
     )?);
@@ -239,6 +331,7 @@ pub fn train(args: &HandArgs, mut progress: impl FnMut(usize, f64)) -> Result<Ha
     let course = Course::of(
         &json!({
             "exclude": args.exclude,
+            "clips": args.clips.is_some(),
             "steps": args.steps,
             "batch": args.batch,
             "size": args.size,
@@ -285,7 +378,8 @@ pub fn train(args: &HandArgs, mut progress: impl FnMut(usize, f64)) -> Result<Ha
     }
     let seconds = earlier.saturating_add(started.elapsed()).as_secs_f64();
     let last = &losses[losses.len().saturating_sub(50)..];
-    let files = write(args, &trainer.averaged(), &dataset, &pictures)?;
+    let files = write(args, &trainer.averaged(), &dataset, &source)?;
+    let (stills, clips) = judge(&args.out, &dataset, &frames_of(Split::Val)?)?;
     let report = HandReport {
         steps: args.steps,
         batch: args.batch,
@@ -293,9 +387,10 @@ pub fn train(args: &HandArgs, mut progress: impl FnMut(usize, f64)) -> Result<Ha
         seed: args.seed,
         train_seconds: seconds,
         images_per_second: (args.steps * args.batch) as f64 / seconds,
-        loss: last.iter().sum::<f64>() / last.len().max(1) as f64,
+        loss: (!last.is_empty()).then(|| last.iter().sum::<f64>() / last.len() as f64),
         files,
-        quality: judge(&args.out, &dataset, args.size)?,
+        stills,
+        clips,
     };
     let path = args.out.with_extension("report.json");
     write_whole(&path, &serde_json::to_vec_pretty(&report)?)?;
@@ -306,43 +401,30 @@ fn write(
     args: &HandArgs,
     net: &FinderNet,
     dataset: &Dataset,
-    pictures: &PictureStore,
+    pictures: &Pictures,
 ) -> Result<QuantizeReport> {
-    let train: Vec<usize> = (0..dataset.scenes.len())
-        .filter(|&at| dataset.scenes[at].split == Split::Train)
-        .collect();
-    let stride = (train.len() / CALIBRATION).max(1);
-    let crops = train
-        .iter()
-        .step_by(stride)
-        .map(|at| {
-            let kept = pictures.get(dataset.samples.len() + at)?;
-            let plain = pictures::plain(&kept.picture, None, args.size)?;
-            plain.context("a frame was left out")
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let crops = pictures.plain(CALIBRATION)?;
     let preprocessing = Preprocessing::new(args.size, 1.0);
-    let signers = |split| {
-        dataset
-            .scenes
-            .iter()
-            .filter(move |scene| scene.split == split)
+    let stills = (dataset.scenes.iter())
+        .filter(|scene| scene.split == Split::Train)
+        .filter_map(|scene| scene.signer.as_deref());
+    let moving = pictures.clips().iter().map(|frame| &*frame.signer);
+    let people = |names: Vec<&str>| {
+        (
+            names.len(),
+            names.into_iter().collect::<BTreeSet<_>>().len(),
+        )
     };
-    let mut names: Vec<_> = signers(Split::Train)
-        .filter_map(|s| s.signer.as_ref())
-        .collect();
-    names.sort();
-    names.dedup();
+    let (stills, still_signers) = people(stills.collect());
+    let (moving, moving_signers) = people(moving.collect());
     let metadata = MapMetadata {
         preprocessing,
         threshold: THRESHOLD,
         license: "MIT OR Apache-2.0".to_owned(),
         training_commit: source_commit().unwrap_or_default(),
         data: format!(
-            "{} webcam frames of {} signers and crops of their and other signers' hands; \
-             backbone: MobileNetV2, ImageNet (torchvision, BSD-3-Clause)",
-            train.len(),
-            names.len()
+            "{stills} webcam frames of {still_signers} signers, {moving} frames of clips of {moving_signers} people, \
+             and crops of hands; backbone: MobileNetV2, ImageNet (torchvision, BSD-3-Clause)",
         ),
     };
     let graph = net.graph(args.size)?;
@@ -355,71 +437,80 @@ fn write(
     )
 }
 
-/// How the finder in the file `path` finds the hands of the validation frames.
+/// A frame to judge by, and its hands.
+struct Judged<'a> {
+    path: &'a Path,
+    signer: &'a str,
+    hands: &'a [Rect],
+}
+
+/// What was found in a frame.
+struct Look {
+    signer: String,
+    score: f32,
+    /// With the hand that it fits best.
+    iou: f32,
+    /// The best score where the hand is left out of the frame, if there is a way to.
+    empty: Option<f32>,
+}
+
+/// How the finder in the file `path` finds the hands of the validation signers in stills and in frames of clips.
 ///
 /// # Errors
 /// When the file is no finder, or a picture cannot be read.
-pub fn judge(path: &Path, dataset: &Dataset, size: usize) -> Result<Quality> {
+pub fn judge(
+    path: &Path,
+    dataset: &Dataset,
+    clips: &[ClipFrame],
+) -> Result<(Quality, Option<Quality>)> {
     let finder = Finder::load(path)?;
-    let scenes: Vec<&Scene> = dataset
-        .scenes
-        .iter()
+    let stills: Vec<Judged> = (dataset.scenes.iter())
         .filter(|scene| scene.split == Split::Val)
+        .map(|scene| Judged {
+            path: &scene.path,
+            signer: scene.signer.as_deref().unwrap_or_default(),
+            hands: std::slice::from_ref(&scene.hand),
+        })
         .collect();
-    let judged = scenes
-        .par_iter()
-        .enumerate()
-        .map_init(
-            || finder.clone(),
-            |finder, (at, scene)| look(finder, at, scene, size),
-        )
-        .collect::<Result<Vec<_>>>()?;
-    let frames = judged.len();
-    let share = |count: usize, all: usize| count as f64 / all.max(1) as f64;
-    let empty: Vec<f32> = judged.iter().filter_map(|(.., empty)| *empty).collect();
-    let placed = judged.iter().filter(|(_, iou, _)| *iou >= 0.5).count();
-    let at = SCORES.map(|score| AtScore {
-        score,
-        found: share(
-            (judged.iter())
-                .filter(|(found, iou, _)| *iou >= 0.5 && found.score >= score)
-                .count(),
-            frames,
-        ),
-        false_boxes: share(
-            empty.iter().filter(|&&other| other >= score).count(),
-            empty.len(),
-        ),
-    });
-    Ok(Quality {
-        frames,
-        placed: share(placed, frames),
-        mean_iou: judged
-            .iter()
-            .map(|(_, iou, _)| f64::from(*iou))
-            .sum::<f64>()
-            / frames.max(1) as f64,
-        empty: empty.len(),
-        at: at.to_vec(),
-    })
+    let clips: Vec<Judged> = (clips.iter())
+        .map(|frame| Judged {
+            path: &frame.path,
+            signer: &frame.signer,
+            hands: &frame.hands,
+        })
+        .collect();
+    let quality = |frames: &[Judged]| -> Result<Quality> {
+        let looks = frames
+            .par_iter()
+            .enumerate()
+            .map_init(
+                || finder.clone(),
+                |finder, (at, frame)| look(finder, at, frame),
+            )
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Quality::of(&looks))
+    };
+    let of_clips = (!clips.is_empty()).then(|| quality(&clips)).transpose()?;
+    Ok((quality(&stills)?, of_clips))
 }
 
-/// What is found in a frame, its IoU with the hand's box, and the best score where the hand is
-/// left out of the frame.
-fn look(
-    finder: &mut Finder,
-    at: usize,
-    scene: &Scene,
-    size: usize,
-) -> Result<(Found, f32, Option<f32>)> {
-    let picture = Picture::decode(&scene.path)?;
+fn look(finder: &mut Finder, at: usize, frame: &Judged) -> Result<Look> {
+    let picture = Picture::decode(frame.path)?;
     let found = finder.find(&picture.pixels, picture.width, picture.height, None)?;
-    let iou = found.hand.iou(&scene.hand);
+    let ious = frame.hands.iter().map(|hand| found.hand.iou(hand));
     let mut rng = seeded(0, at as u64);
-    let empty = pictures::plain(&picture, Some((scene.hand, &mut rng)), size)?;
+    // A second hand may still be there.
+    let empty = match frame.hands {
+        [hand] => without_hand(&picture, *hand, &mut rng),
+        _ => None,
+    };
     let empty = empty
-        .map(|input| finder.find(&input, size, size, None))
-        .transpose()?
-        .map(|found| found.score);
-    Ok((found, iou, empty))
+        .map(|empty| finder.find(&empty.pixels, empty.width, empty.height, None))
+        .transpose()?;
+    Ok(Look {
+        signer: frame.signer.to_owned(),
+        score: found.score,
+        iou: ious.fold(0.0, f32::max),
+        empty: empty.map(|found| found.score),
+    })
 }

@@ -314,7 +314,7 @@ fn chroma([r, g, b]: [u8; 3]) -> [i32; 2] {
 }
 
 /// A colour of a thing in a room: mostly muted.
-pub(super) fn draw_colour(rng: &mut StdRng) -> [u8; 3] {
+pub(in crate::train::data) fn draw_colour(rng: &mut StdRng) -> [u8; 3] {
     let grey = between(rng, (15.0, 240.0));
     let spread = between(rng, (0.0, 1.0)).powi(2) * 90.0;
     [(); 3].map(|()| (grey + within(rng, spread)).clamp(0.0, 255.0) as u8)

@@ -27,6 +27,7 @@ use crate::base::picture::Picture;
 use crate::recognize::crop::Cropper;
 
 pub use background::Backdrop;
+pub(super) use colour::draw_colour;
 pub use recipe::{Border, Recipe};
 
 /// What to make a crop of.
@@ -158,6 +159,14 @@ impl Augmenter {
         );
         out.copy_from_slice(&room);
         self.vary_pixels(None, rng, out)
+    }
+
+    /// Varies the pixels of a picture that was placed otherwise: [`Augmenter::bytes`] of them.
+    ///
+    /// # Errors
+    /// When it cannot be passed through a codec.
+    pub fn vary(&mut self, rng: &mut StdRng, picture: &mut [u8]) -> Result<()> {
+        self.vary_pixels(None, rng, picture)
     }
 
     /// Light, colour, sharpness, noise and holes.

@@ -26,7 +26,7 @@ impl Exclude {
     }
 
     /// Whether every picture of a signer is left out.
-    pub(super) fn matches_signer(&self, signer: &str) -> bool {
+    pub(in crate::train::data) fn matches_signer(&self, signer: &str) -> bool {
         self.label.is_none() && self.signer.matches(signer)
     }
 }

@@ -60,6 +60,20 @@ pub enum Split {
     Val,
 }
 
+impl Split {
+    /// The split that a table calls so.
+    ///
+    /// # Errors
+    /// When it is neither `train` nor `dev` (or `val`).
+    pub(super) fn parse(name: &str) -> Result<Self> {
+        match name.to_lowercase().as_str() {
+            "train" => Ok(Split::Train),
+            "dev" | "val" | "valid" | "validation" => Ok(Split::Val),
+            other => bail!("the split must be train or dev (or val), not {other:?}"),
+        }
+    }
+}
+
 /// The joints of a photographed hand as fractions of its picture's width and height.
 pub type HandPoints = Joints;
 

@@ -160,11 +160,7 @@ fn read_row(
     filled(columns.path, "path")?;
     let path = row.path(columns.path, folder);
     ensure!(path.is_file(), "there is no picture {}", path.display());
-    let split = match field(columns.split).to_lowercase().as_str() {
-        "train" => Split::Train,
-        "dev" | "val" | "valid" | "validation" => Split::Val,
-        other => bail!("the split must be train or dev (or val), not {other:?}"),
-    };
+    let split = Split::parse(field(columns.split))?;
     let hand = match &columns.hand {
         Some(edges) => read_box(edges, row)?,
         None => None,

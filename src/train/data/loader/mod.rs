@@ -480,7 +480,7 @@ fn subject_of(hand: Option<Rect>, crop_scale: f32) -> (Rect, f32) {
 }
 
 /// The random numbers of crop `at` of a run: unlike those of its neighbours.
-pub fn seeded(seed: u64, at: u64) -> StdRng {
+pub(in crate::train) fn seeded(seed: u64, at: u64) -> StdRng {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     bytes[8..16].copy_from_slice(&at.to_le_bytes());

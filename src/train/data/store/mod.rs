@@ -85,7 +85,7 @@ const SMALLEST: f32 = 4.0;
 
 /// `picture` scaled to `1 / factor` of its size, with an antialiasing filter; the same picture
 /// where `factor` is at most 1.
-fn shrunk(picture: Picture, factor: f32) -> Result<Picture> {
+pub(super) fn shrunk(picture: Picture, factor: f32) -> Result<Picture> {
     let scale = |side: usize| ((side as f32 / factor).round() as usize).max(1);
     let (width, height) = (scale(picture.width), scale(picture.height));
     if factor <= 1.0 || (width, height) == (picture.width, picture.height) {
