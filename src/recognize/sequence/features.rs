@@ -16,6 +16,10 @@ use crate::recognize::observation::Observation;
 /// Steps a second.
 pub const RATE: f32 = 15.0;
 
+/// From one step to the next: a little less than it should be, so that a step is never due just after
+/// the frame that is taken at its time.
+const STEP: Duration = Duration::from_nanos(66_666_666);
+
 /// Frames further apart than this do not belong together.
 const GAP: Duration = Duration::from_millis(500);
 
@@ -110,7 +114,7 @@ impl Features {
                 fresh: std::mem::take(&mut self.fresh),
                 values: &self.values,
             })?;
-            self.next += Duration::from_secs_f32(1.0 / RATE);
+            self.next += STEP;
         }
         Ok(())
     }

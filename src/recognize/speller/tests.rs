@@ -383,7 +383,7 @@ fn steps(from: u64, likely: &str) -> Steps {
         time: Duration::from_millis(67 * (from + at as u64)),
         fresh: false,
         logs: match step {
-            '.' => [0.98f32, 0.01, 0.01],
+            '.' => [0.998f32, 0.001, 0.001],
             'a' => [0.01, 0.98, 0.01],
             'b' => [0.01, 0.01, 0.98],
             // A that turns out to be B, where one follows.
