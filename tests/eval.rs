@@ -210,7 +210,7 @@ fn joints_are_judged_where_the_table_has_them_and_the_network_gives_them() {
     }
     table += &format!("frames/ann/A/1.png,0.52,0.3,0.85,0.7{}\n", ",".repeat(42));
     fs::write(data.path().join("points.csv"), &table).unwrap();
-    let mut command = data.eval_with("joints.onnx", "frames");
+    let mut command = data.eval_with("joints.onnx", "frames/ann");
     command.arg("--boxes").arg(data.path().join("points.csv"));
     let output = command.args(["--json", "--shrink", "2"]).assert().success();
     let report: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();

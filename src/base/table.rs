@@ -59,7 +59,7 @@ impl Table {
         }
         ensure!(
             !head.trim().is_empty(),
-            "its first line, which names the columns, is empty"
+            "its first line, which names the columns (path and others), is empty"
         );
         let separator = separator.unwrap_or_else(|| separator_of(&head));
         let whole = Cursor::new(head.clone().into_bytes()).chain(text);
