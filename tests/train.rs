@@ -297,8 +297,20 @@ fn an_interrupted_run_keeps_what_it_learned_and_says_how_to_go_on() {
     let folder = tempfile::tempdir().unwrap();
     draw(folder.path());
     let [whole, broken] = ["whole.onnx", "broken.onnx"].map(|name| folder.path().join(name));
-    let epochs = ["--epochs", "6"];
-    short(folder.path(), &whole).args(epochs).assert().success();
+    let options = [
+        "--backbone",
+        "none",
+        "--size",
+        "32",
+        "--batch",
+        "8",
+        "--epochs",
+        "6",
+    ];
+    let mut unbroken = Command::cargo_bin("train").unwrap();
+    unbroken.arg("--data").arg(folder.path());
+    unbroken.arg("--out").arg(&whole).args(options);
+    unbroken.assert().success();
     for signal in ["-INT", "-TERM"] {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_train"));
         command
@@ -306,8 +318,7 @@ fn an_interrupted_run_keeps_what_it_learned_and_says_how_to_go_on() {
             .arg(folder.path())
             .arg("--out")
             .arg(&broken);
-        command.args(["--backbone", "none", "--size", "32", "--batch", "8"]);
-        command.args(epochs);
+        command.args(options);
         if signal == "-TERM" {
             command.arg("--resume");
         }

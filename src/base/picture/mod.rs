@@ -138,8 +138,11 @@ fn check_size(width: u32, height: u32, decoded: u64) -> Result<()> {
     Ok(())
 }
 
+/// Decodes a JPEG picture that lies in memory.
+type MemoryJpeg<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
+
 /// A decoder that has read the head of a JPEG picture, and the picture's size.
-fn open_jpeg(picture: &[u8]) -> Result<(JpegDecoder<ZCursor<&[u8]>>, u32, u32)> {
+fn open_jpeg(picture: &[u8]) -> Result<(MemoryJpeg<'_>, u32, u32)> {
     // Heads are read leniently, as everybody does, but damaged pixels are not made up.
     let options = DecoderOptions::default()
         .set_strict_mode(false)

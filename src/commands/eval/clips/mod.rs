@@ -228,6 +228,6 @@ impl LastSeen {
     fn delay_ms(&self, letter: &str, time: Duration) -> Option<f64> {
         let at = self.labels.iter().position(|label| label == letter)?;
         let delay = time.saturating_sub((*self.times.get(at)?)?);
-        (letter != NOTHING && delay <= LONGEST_DELAY).then(|| delay.as_secs_f64() * 1e3)
+        (letter != NOTHING && delay <= LONGEST_DELAY).then_some(delay.as_secs_f64() * 1e3)
     }
 }
