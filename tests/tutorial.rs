@@ -72,7 +72,7 @@ fn one_command_learns_two_kinds_of_pictures_and_one_reads_them() {
         .unwrap()
         .current_dir(folder.path())
         .args(["--data", "pets", "--backbone", "none", "--freeze", "none"])
-        .args(["--preset", "notebook", "--size", "32", "--batch", "4"])
+        .args(["--preset", "notebook", "--size", "32", "--batch", "8"])
         .args(["--epochs", "12"])
         .assert()
         .success()
