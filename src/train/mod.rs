@@ -4,7 +4,7 @@
 //! - `network`: the networks and their building block with its own backward pass.
 //! - `run`: from the options to the files: schedules, checkpoints, progress, reports.
 //! - `cli`: the trainer's command line.
-//! - [`file`]: a trained network as plain arrays, its int8 scales, and the ONNX file.
+//! - [`mod@file`]: a trained network as plain arrays, its int8 scales, and the ONNX file.
 //!
 //! `file` needs no deep-learning framework and is always built, so that tests and benches of the
 //! model runtime can make their own files. What learns needs the feature `train`.

@@ -1,10 +1,10 @@
 //! A whole training run: pictures in, network files and a report out.
 //!
-//! - [`places`]: where it writes; [`gather`]: its pictures, those left out that cannot be read.
+//! - [`places`]: where it writes; [`mod@gather`]: its pictures, those left out that cannot be read.
 //! - [`options`]: what a run can be told; [`course`]: those of it that a checkpoint is kept with.
 //! - [`origin`]: a trained network to start from; [`description`]: what it is.
 //! - [`trainer`]: optimisation steps, weight averaging, checkpoints.
-//! - [`fit`]: trains a letter network and judges it; [`hand`], [`sequence`]: runs that
+//! - [`mod@fit`]: trains a letter network and judges it; [`hand`], [`sequence`]: runs that
 //!   train a finder and a reader of sequences.
 //! - [`progress`], [`report`]: a run's bar and results.
 
