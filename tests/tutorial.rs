@@ -73,7 +73,7 @@ fn one_command_learns_two_kinds_of_pictures_and_one_reads_them() {
         .current_dir(folder.path())
         .args(["--data", "pets", "--backbone", "none", "--freeze", "none"])
         .args(["--preset", "notebook", "--size", "32", "--batch", "8"])
-        .args(["--epochs", "12"])
+        .args(["--epochs", "24"])
         .assert()
         .success()
         .stdout(contains("have a copy among the training pictures"))
@@ -86,8 +86,7 @@ fn one_command_learns_two_kinds_of_pictures_and_one_reads_them() {
     };
 
     let report = json(with_model("eval").arg(data.join("val")).arg("--json"));
-    // Forty pictures and no pretrained weights teach it to name nearly all of sixteen; chance is a half.
-    assert!(report["accuracy"].as_f64().unwrap() > 0.8, "{report}");
+    assert!(report["accuracy"].as_f64().unwrap() > 0.9, "{report}");
     assert_eq!(report["classes"]["dog"]["pictures"], 8);
     assert_eq!(report["static24_mean"], Value::Null);
     with_model("eval")
@@ -129,6 +128,6 @@ fn one_command_learns_two_kinds_of_pictures_and_one_reads_them() {
             .filter(|line| line["letter"] == label)
             .count()
     };
-    assert!(named("cat") >= 5 && named("dog") >= 5, "{lines}");
+    assert!(named("cat") >= 7 && named("dog") >= 7, "{lines}");
     assert!(readings.iter().all(|line| line["box"].is_null()), "{lines}");
 }
