@@ -26,11 +26,13 @@ start() {
     signcam --headless --model $model "$@" >/tmp/lines 2>/tmp/said &
     program=$!
 }
-has_lines() { [ "$(wc -l </tmp/lines)" -ge "$1" ]; }
+# What was read, a line for each picture; a letter that is typed meanwhile has lines of its own.
+readings() { grep '^{"seq":' /tmp/lines; }
+has_lines() { [ "$(readings | wc -l)" -ge "$1" ]; }
 lines() {
-    until_ has_lines "$1" || why "only $(wc -l </tmp/lines) of $1 lines came"
+    until_ has_lines "$1" || why "only $(readings | wc -l) of $1 readings came"
 }
-more_lines() { lines $(($(wc -l </tmp/lines) + $1)); }
+more_lines() { lines $(($(readings | wc -l) + $1)); }
 says() { until_ grep -q "$1" /tmp/said || why "it does not say: $1"; }
 
 # Asks the program to end, which it has to do within a second and in good order.
@@ -50,11 +52,11 @@ refused() {
     done
 }
 
-reads() { tail -n 1 /tmp/lines | grep -q "$1" || why "it reads $(tail -n 1 /tmp/lines)"; }
+reads() { readings | tail -n 1 | grep -q "$1" || why "it reads $(readings | tail -n 1)"; }
 
 # Each next picture has a higher number.
 numbered_on() {
-    awk -F'[:,]' '$2 <= last && NR > 1 { exit 1 } { last = $2 }' /tmp/lines || why "numbers do not go on"
+    readings | awk -F'[:,]' '$2 <= last && NR > 1 { exit 1 } { last = $2 }' || why "numbers do not go on"
 }
 
 why() { reason="$reason; $*"; }
@@ -102,8 +104,8 @@ size_and_rate() {
     says 'YUYV 320x180 at 15 fps'
     reads '"letter":"A"'
     # 66.7 ms from picture to picture; more where the emulation is late.
-    awk -F'[:,]' 'NR == 1 { s = $2; t = $4 } END { ms = ($4 - t) / ($2 - s); exit !(ms > 60 && ms < 140) }' \
-        /tmp/lines || why "pictures do not come at the rate asked for"
+    readings | awk -F'[:,]' 'NR == 1 { s = $2; t = $4 } END { ms = ($4 - t) / ($2 - s); exit !(ms > 60 && ms < 140) }' ||
+        why "pictures do not come at the rate asked for"
     end
 }
 
