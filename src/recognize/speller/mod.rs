@@ -1,8 +1,9 @@
 //! From the letters that are shown to text.
 //!
 //! A letter that is held is typed once. It is typed again when it was let go in between: another
-//! shape, no letter or no hand for a moment; or when the hand slid aside or bounced. A hand out of view for longer ends a word. How long a
-//! letter must be held follows the signer's rhythm: whoever spells faster waits less.
+//! shape, no letter or no hand for a moment; or when the hand slid aside or bounced. A hand out of
+//! view for longer ends a word. How long a letter must be held follows the signer's rhythm: whoever
+//! spells faster waits less.
 //!
 //! Where a network reads sequences, what is typed follows its steps instead: the likeliest letters are
 //! typed at once, and those of the last moment may still change. A dwell of one's own brings holding
@@ -10,9 +11,12 @@
 //!
 //! Nothing here looks at a clock: time comes with the readings.
 
-use std::collections::VecDeque;
+mod rhythm;
+
 use std::sync::Arc;
 use std::time::Duration;
+
+use rhythm::Rhythm;
 
 use super::Reading;
 use super::motion::{self, Movement};
@@ -51,26 +55,6 @@ impl Spelling {
         gap: Duration::from_millis(500),
     };
 }
-
-/// The dwell before there is a rhythm to follow.
-const FIRST_DWELL: Duration = Duration::from_millis(450);
-
-/// The dwell's bounds. Shapes on the way from one letter to the next last up to a fifth of a
-/// second.
-const DWELLS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_millis(700));
-
-/// The dwell as a share of the time from letter to letter. Less than a half, so that a signer who
-/// speeds up is followed.
-const DWELL_SHARE: f32 = 0.45;
-
-/// The rhythm is that of so many intervals.
-const INTERVALS: usize = 6;
-
-/// Fewer intervals make no rhythm.
-const FEWEST_INTERVALS: usize = 3;
-
-/// A longer interval is a pause and says nothing of the rhythm.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Text keeps its last so many characters.
 const MOST_TEXT: usize = 2000;
@@ -138,15 +122,6 @@ struct Latch {
     letter: Arc<str>,
     /// How far it is let go, 0 to 1.
     gone: f32,
-}
-
-/// How fast somebody spells.
-#[derive(Debug, Clone, Default)]
-struct Rhythm {
-    /// Media time of the last letter.
-    last: Option<Duration>,
-    /// The last times from one letter to the next.
-    intervals: VecDeque<Duration>,
 }
 
 impl Speller {
@@ -478,31 +453,6 @@ impl Speller {
             change,
             text: self.text.clone(),
         });
-    }
-}
-
-impl Rhythm {
-    /// Takes a letter typed at this media time in.
-    fn beat(&mut self, time: Duration) {
-        let interval = self.last.and_then(|last| time.checked_sub(last));
-        self.last = Some(time);
-        if let Some(interval) = interval.filter(|interval| *interval <= LONGEST_INTERVAL) {
-            if self.intervals.len() == INTERVALS {
-                self.intervals.pop_front();
-            }
-            self.intervals.push_back(interval);
-        }
-    }
-
-    /// The dwell that fits: a share of the median interval.
-    fn dwell(&self) -> Duration {
-        if self.intervals.len() < FEWEST_INTERVALS {
-            return FIRST_DWELL;
-        }
-        let mut sorted: Vec<_> = self.intervals.iter().copied().collect();
-        sorted.sort();
-        let median = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
-        median.mul_f32(DWELL_SHARE).clamp(DWELLS.0, DWELLS.1)
     }
 }
 

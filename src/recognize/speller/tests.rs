@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::rhythm::{DWELLS, FIRST_DWELL};
 use super::*;
 use crate::base::frame::Rect;
 use crate::recognize::ReadingTimes;

@@ -3,6 +3,7 @@
 //! Every frame is read, at the time of its own stamp, by the recognizer and the speller that watch a
 //! camera; nothing is told to them of what the clip shows.
 
+mod distance;
 mod report;
 #[cfg(test)]
 mod tests;

@@ -5,15 +5,13 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::distance::{error_rate, is_exact};
 use super::{Found, Outcome};
 use crate::commands::eval::report::{mean, percent};
 use crate::source::clips::{Clip, Kind};
 
 /// Letters that are movements.
 const MOVING: [&str; 2] = ["J", "Z"];
-
-/// Stands for any letter in a clip's text.
-const ANY: char = '?';
 
 /// A clip with what became of it.
 type Read<'a> = (&'a Clip, &'a Outcome);
@@ -472,32 +470,4 @@ fn types_its_letter(clip: &Clip, outcome: &Outcome) -> bool {
 fn others(clip: &Clip, outcome: &Outcome) -> usize {
     let typed = outcome.text.chars();
     typed.filter(|typed| !clip.text.contains(*typed)).count()
-}
-
-fn is_exact(clip: &Clip, outcome: &Outcome) -> bool {
-    distance(&clip.text, &outcome.text) == 0
-}
-
-/// Edit distance by letters of the clip, at most 1.
-fn error_rate(clip: &Clip, outcome: &Outcome) -> f64 {
-    let letters = clip.text.chars().count().max(1);
-    (distance(&clip.text, &outcome.text) as f64 / letters as f64).min(1.0)
-}
-
-/// The least number of letters to add, leave out and replace (Levenshtein) to make `typed` what is
-/// `wanted`, in which [`ANY`] is any letter.
-fn distance(wanted: &str, typed: &str) -> usize {
-    let typed: Vec<char> = typed.chars().collect();
-    let mut row: Vec<usize> = (0..=typed.len()).collect();
-    for wanted in wanted.chars() {
-        let mut diagonal = row[0];
-        row[0] += 1;
-        for (at, &typed) in typed.iter().enumerate() {
-            let same = wanted == typed || wanted == ANY;
-            let replaced = diagonal + usize::from(!same);
-            diagonal = row[at + 1];
-            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
