@@ -6,10 +6,9 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Result, ensure};
 use clap::Args;
 
-use crate::base::frame::{Frame, FramePool, Rect};
+use crate::base::frame::{Frame, FramePool};
 use crate::commands::inputs::{ReaderArgs, SourceArgs};
 use crate::live::{Guide, Live, View};
-use crate::recognize::Reading;
 use crate::sink::null::NullScreen;
 use crate::source::{Event, Losses, Origin, Pace, Source};
 use crate::stats::Stats;
@@ -59,12 +58,7 @@ pub fn bench(args: &BenchArgs, interrupted: Arc<AtomicBool>) -> Result<String> {
         guide: guide.map(Guide::around),
         speller: None,
         practice: None,
-        reader: Box::new(move |frame: &Frame, guided: Rect| -> Result<Reading> {
-            if guide.is_some() {
-                recognizer.set_guide(guided);
-            }
-            recognizer.read(frame)
-        }),
+        reader: Box::new(move |frame: &Frame, guide| recognizer.read_guided(frame, guide)),
         keep_all: pace == Pace::Max && matches!(origin, Origin::Path(_) | Origin::Demo),
         interrupted,
         stats: stats.clone(),

@@ -12,12 +12,11 @@ use clap::Args;
 #[cfg(feature = "record")]
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
-use crate::base::frame::{Frame, Rect};
+use crate::base::frame::Frame;
 use crate::commands::inputs::{ReaderArgs, SourceArgs, SpellingArgs};
 #[cfg(feature = "record")]
 use crate::live::StartRecording;
 use crate::live::{Guide, Live, OpenScreen, SharedPractice, View};
-use crate::recognize::Reading;
 use crate::recognize::practice::Practice;
 use crate::recognize::words::{Expected, Words};
 #[cfg(feature = "record")]
@@ -117,12 +116,7 @@ pub fn watch(args: &WatchArgs) -> Result<()> {
         guide: guide.map(Guide::around),
         speller,
         practice: practice.clone(),
-        reader: Box::new(move |frame: &Frame, guided: Rect| -> Result<Reading> {
-            if guide.is_some() {
-                recognizer.set_guide(guided);
-            }
-            recognizer.read(frame)
-        }),
+        reader: Box::new(move |frame: &Frame, guide| recognizer.read_guided(frame, guide)),
         keep_all: pace == Pace::Max && matches!(origin, Origin::Path(_) | Origin::Demo),
         interrupted,
         stats: stats.clone(),

@@ -220,6 +220,14 @@ mod tests {
         size: 13.0,
     };
 
+    fn canvas(width: usize, pixels: &mut [u32]) -> Canvas<'_> {
+        Canvas {
+            width,
+            height: pixels.len() / width,
+            pixels,
+        }
+    }
+
     #[test]
     fn numbers_of_as_many_digits_are_equally_wide() {
         let text = Type::new().unwrap();
@@ -232,11 +240,7 @@ mod tests {
     fn a_line_covers_its_width_and_no_more() {
         let mut text = Type::new().unwrap();
         let mut pixels = vec![0; 200 * 40];
-        let mut canvas = Canvas {
-            width: 200,
-            height: 40,
-            pixels: &mut pixels,
-        };
+        let mut canvas = canvas(200, &mut pixels);
         let end = text.draw(
             &mut canvas,
             (10.0, 30.0),
@@ -258,11 +262,7 @@ mod tests {
     fn drawing_again_draws_no_glyph_anew() {
         let mut text = Type::new().unwrap();
         let mut pixels = vec![0; 200 * 40];
-        let mut canvas = Canvas {
-            width: 200,
-            height: 40,
-            pixels: &mut pixels,
-        };
+        let mut canvas = canvas(200, &mut pixels);
         let ink = Ink::solid(0xff_ffff);
         text.draw(&mut canvas, (3.0, 20.0), SMALL, ink, "29.9 fps");
         let (glyphs, masks) = (text.glyphs.len(), text.masks.len());
@@ -274,11 +274,7 @@ mod tests {
     fn letters_the_font_lacks_draw_a_stand_in_without_panic() {
         let mut text = Type::new().unwrap();
         let mut pixels = vec![0; 64 * 32];
-        let mut canvas = Canvas {
-            width: 64,
-            height: 32,
-            pixels: &mut pixels,
-        };
+        let mut canvas = canvas(64, &mut pixels);
         text.draw(
             &mut canvas,
             (2.0, 24.0),

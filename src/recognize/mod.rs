@@ -176,14 +176,16 @@ impl Recognizer {
         self.reader.model()
     }
 
-    /// Whether the hand is looked for in a box only.
-    pub fn is_guided(&self) -> bool {
-        matches!(self.options.place, HandPlace::Guide(_))
-    }
-
-    /// From now on the hand is looked for in this box only.
-    pub fn set_guide(&mut self, guide: Rect) {
-        self.options.place = HandPlace::Guide(guide);
+    /// Reads a frame as [`Recognizer::read`] does; where the hand is looked for in a box only, it is
+    /// this one from now on.
+    ///
+    /// # Errors
+    /// When the network fails.
+    pub fn read_guided(&mut self, frame: &Frame, guide: Rect) -> Result<Reading> {
+        if let HandPlace::Guide(place) = &mut self.options.place {
+            *place = guide;
+        }
+        self.read(frame)
     }
 
     /// Finds the hand in a frame and reads its letter. A frame without a hand is read as no
@@ -384,12 +386,14 @@ mod tests {
         assert_eq!(&*reading.top[0].0, "R");
         assert_eq!(reading.top[0].1, reading.confidence);
 
-        recognizer.set_guide(rect(0.65, 0.1, 0.9, 0.4));
-        let reading = recognizer.read(&frame()).unwrap();
+        let reading = recognizer
+            .read_guided(&frame(), rect(0.65, 0.1, 0.9, 0.4))
+            .unwrap();
         assert_eq!(reading.letter.as_deref(), Some("G"));
 
-        recognizer.set_guide(rect(0.4, 0.65, 0.6, 0.95));
-        let reading = recognizer.read(&frame()).unwrap();
+        let reading = recognizer
+            .read_guided(&frame(), rect(0.4, 0.65, 0.6, 0.95))
+            .unwrap();
         assert_eq!(reading.letter, None);
         assert_eq!(&*reading.top[0].0, NOTHING);
     }
@@ -406,8 +410,9 @@ mod tests {
             let mut delay = None;
             for at in 0..fps * 2 {
                 frame.time = step * at;
-                recognizer.set_guide(if at < fps { red } else { green });
-                let reading = recognizer.read(&frame).unwrap();
+                let reading = recognizer
+                    .read_guided(&frame, if at < fps { red } else { green })
+                    .unwrap();
                 let expected = if at < fps { "R" } else { "G" };
                 if at + 1 == fps || at + 1 == fps * 2 {
                     assert_eq!(reading.letter.as_deref(), Some(expected));

@@ -183,12 +183,8 @@ impl Shutter {
 
 /// Reads as watching does, and hands over the frames that are asked for.
 fn photographer(mut recognizer: Recognizer, shutter: Shutter) -> Box<dyn Reader> {
-    let guided = recognizer.is_guided();
     Box::new(move |frame: &Frame, guide: Rect| -> Result<Reading> {
-        if guided {
-            recognizer.set_guide(guide);
-        }
-        let reading = recognizer.read(frame)?;
+        let reading = recognizer.read_guided(frame, guide)?;
         shutter.expose(frame, reading.hand);
         Ok(reading)
     })
