@@ -183,6 +183,16 @@ fn a_camera_can_be_chosen_and_a_missing_one_is_an_error() {
 }
 
 #[test]
+fn a_cameras_device_is_the_camera() {
+    let Some(camera) = FakeCamera::seeing(RED) else {
+        return;
+    };
+    let camera = camera.with("FAKECAM_INDEX", 3);
+    let mut running = Colours::new().watch_with(&camera, &["--source", "/dev/video3"]);
+    assert_letters(&running.readings(1), "A");
+}
+
+#[test]
 fn a_camera_can_be_chosen_by_a_part_of_its_name() {
     let Some(camera) = FakeCamera::seeing(RED) else {
         return;

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::Command;
-use common::{BLUE, GREEN, RED, colour_model, joints_in_the_box, joints_model, paint, signcam};
+use common::{
+    BLUE, GREEN, RED, case, colour_model, joints_in_the_box, joints_model, paint, signcam,
+};
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::{Value, json};
@@ -305,6 +307,18 @@ fn unreadable_pictures_are_named_and_the_rest_is_judged() {
         .code(1)
         .stdout("")
         .stderr(contains("none of the 2 pictures can be read"));
+}
+
+#[test]
+fn a_jpeg_picture_that_is_cut_off_is_not_judged() {
+    let data = Data::new();
+    let cut = data.path().join("frames/bob/B/1.jpg");
+    fs::copy(case("cut50.jpg"), &cut).unwrap();
+    let mut eval = data.eval("frames");
+    let assert = eval.arg("--json").assert().code(1);
+    let assert = assert.stderr(contains("bob/B/1.jpg").and(contains("cut short")));
+    let json: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    assert_eq!(json["signers"]["bob"]["frames"], 2);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod common;
 mod qdq;
 
-use common::{BLUE, GREEN, RED, colour_model, paint, signcam};
+use common::{BLUE, GREEN, RED, case, colour_model, paint, signcam};
 use predicates::prelude::*;
 use predicates::str::contains;
 use prost::Message;
@@ -124,6 +124,15 @@ fn an_unreadable_picture_fails_by_name_and_the_others_are_read() {
         .stdout("")
         .stderr(contains("cut.jpg").and(contains("cut short")));
     predict(&["missing.png"]).stderr(contains("missing.png"));
+}
+
+/// Half of a drawn letter E: what is missing was grey, and the letter was read all the same.
+#[test]
+fn a_jpeg_picture_that_is_cut_off_is_an_error_that_names_it() {
+    let mut command = signcam();
+    command.arg("predict").arg(case("cut50.jpg"));
+    let assert = command.assert().code(1).stdout("");
+    assert.stderr(contains("cut50.jpg").and(contains("cut short")));
 }
 
 #[cfg(unix)]
@@ -352,28 +361,80 @@ fn a_network_of_other_operators_reads_as_in_the_stock_runtime_and_is_named() {
     }
 }
 
-/// Files that other tools write by default: probabilities in place of logits, half precision.
+/// What `predict` says of a picture and a model that lie beside the tests.
+fn read_case(model: &str) -> serde_json::Value {
+    let cases = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/models");
+    let mut command = signcam();
+    command.arg("predict").arg(cases.join("red.png"));
+    command.args(["--json", "--box", "0,0,1,1", "--model"]);
+    command.arg(cases.join(model));
+    let output = command.assert().success().get_output().stdout.clone();
+    serde_json::from_slice::<serde_json::Value>(&output).unwrap()[0].clone()
+}
+
 #[test]
-fn models_as_other_tools_write_them_are_read() {
-    let case = |name: &str| {
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("tests/cases/models")
-            .join(name)
-    };
-    let read = |model: &str| {
-        let mut command = signcam();
-        command.arg("predict").arg(case("red.png")).arg("--json");
-        command.args(["--box", "0,0,1,1", "--model"]);
-        command.arg(case(model));
-        let output = command.assert().success().get_output().stdout.clone();
-        serde_json::from_slice::<serde_json::Value>(&output).unwrap()[0].clone()
-    };
-    let (softmax, logits) = (read("softmax.onnx"), read("logits.onnx"));
+fn a_model_that_ends_in_softmax_is_as_sure_as_it_says() {
+    let (softmax, logits) = (read_case("softmax.onnx"), read_case("logits.onnx"));
     assert_eq!(softmax["letter"], "A");
     assert_eq!(softmax["probabilities"][0], serde_json::json!(["A", 1.0]));
     assert_eq!(softmax["probabilities"], logits["probabilities"]);
-    // The same network twice, once with its nodes out of order.
-    let (sorted, unsorted) = (read("fp16_sorted.onnx"), read("fp16_io32.onnx"));
+}
+
+#[test]
+fn a_model_in_half_precision_is_read_in_whatever_order_its_nodes_are() {
+    let (sorted, unsorted) = (read_case("fp16_sorted.onnx"), read_case("fp16_io32.onnx"));
     assert_eq!(sorted["probabilities"].as_array().unwrap().len(), 5);
     assert_eq!(sorted["probabilities"], unsorted["probabilities"]);
+}
+
+/// The letters of a picture of one colour, best first, by a network of these properties.
+fn read_with(props: &[(&str, &str)], colour: [u8; 3]) -> assert_cmd::assert::Assert {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("plain.png");
+    paint(&picture, colour, colour);
+    let mut model = letter_network(&[]);
+    for (key, value) in props {
+        let entries = &mut model.metadata_props;
+        entries.retain(|entry| entry.key != *key);
+        entries.extend((!value.is_empty()).then(|| StringStringEntryProto {
+            key: (*key).into(),
+            value: (*value).into(),
+        }));
+    }
+    let path = folder.path().join("letters.onnx");
+    std::fs::write(&path, model.encode_to_vec()).unwrap();
+    let mut command = signcam();
+    command.arg("predict").arg(&picture).arg("--json");
+    command.args(["--box", "0.3,0.3,0.4,0.4", "--model"]);
+    command.arg(&path).assert()
+}
+
+#[test]
+fn a_model_that_says_nothing_about_itself_is_refused_with_all_that_is_missing() {
+    let keys = ["labels", "input_size", "mean", "std", "crop_scale"];
+    let mut assert = read_with(&keys.map(|key| (key, "")), RED)
+        .code(1)
+        .stdout("");
+    for key in keys {
+        assert = assert.stderr(contains(key));
+    }
+}
+
+/// What a channel's own mean takes away is the same as what is not there.
+#[test]
+fn each_channel_may_have_a_mean_and_deviation_of_its_own() {
+    let read = |mean: &str, std: &str, colour: [u8; 3]| {
+        let assert = read_with(&[("mean", mean), ("std", std)], colour).success();
+        let json: serde_json::Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+        let pairs = json[0]["probabilities"].as_array().unwrap().clone();
+        let of = |label: &str| pairs.iter().find(|pair| pair[0] == label).unwrap()[1].as_f64();
+        ["A", "B", "nothing"].map(|label| of(label).unwrap())
+    };
+    let mean = serde_json::to_string(&RED.map(|level| f32::from(level) / 255.0)).unwrap();
+    let plain = read("0", "0.5", [0; 3]);
+    let own = read(&mean, "[0.3, 0.4, 0.5]", RED);
+    let bright = read("0", "0.5", RED);
+    let apart = |a: [f64; 3], b: [f64; 3]| (0..3).map(|at| (a[at] - b[at]).abs()).sum::<f64>();
+    assert!(apart(own, plain) < 1e-3, "{own:?} {plain:?}");
+    assert!(apart(own, bright) > 0.01, "{own:?} {bright:?}");
 }

@@ -162,6 +162,33 @@ fn the_notebook_preset_trains_on_any_two_classes_in_folders() {
     assert!(model.reads().is_whole(), "no hand is looked for in pets");
 }
 
+/// The tutorial's first cell says how large its network's pictures are.
+#[test]
+fn the_notebook_preset_reads_pictures_of_the_tutorials_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("pets");
+    for (class, level) in [("cat", 40), ("dog", 200)] {
+        for number in 0..4 {
+            let path = data.join(class).join(format!("{number}.png"));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let level = level + number as u8 * 9;
+            let picture = image::RgbImage::from_fn(60, 40, |x, y| {
+                image::Rgb([level, (x * 3) as u8, (y * number) as u8])
+            });
+            picture.save(path).unwrap();
+        }
+    }
+    let out = folder.path().join("pets.onnx");
+    let mut command = train();
+    command.arg("--data").arg(&data).arg("--out").arg(&out);
+    command.args(["--backbone", "none", "--preset", "notebook"]);
+    command.args(["--epochs", "1", "--batch", "2", "--val-fraction", "0.5"]);
+    command.assert().success();
+    let model = Model::load(&out).unwrap();
+    assert_eq!(model.input_size(), 224);
+    assert!(model.reads().is_whole(), "no hand is looked for in pets");
+}
+
 /// `pets/cat` and `pets/dog`, 20 pictures each, drawn.
 fn pets(folder: &Path) {
     draw(folder);
@@ -499,6 +526,37 @@ fn bad_data_is_refused_by_its_path_and_leaves_nothing_behind() {
         assert!(!out.exists());
         assert!(!out.with_extension("report").exists());
     }
+}
+
+/// In folders of classes and in a table, as `collect` writes it.
+#[test]
+fn a_jpeg_picture_that_is_cut_off_is_not_learned_from() {
+    let folder = tempfile::tempdir().unwrap();
+    pets(folder.path());
+    let cut = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/media/cut50.jpg");
+    fs::copy(&cut, folder.path().join("pets/cat/cut.jpg")).unwrap();
+    fs::copy(&cut, folder.path().join("hands/ann/A/0.png")).unwrap();
+    let out = folder.path().join("network.onnx");
+    for (data, told) in [("pets", "cat/cut.jpg"), ("hands.csv", "ann/A/0.png")] {
+        short(&folder.path().join(data), &out)
+            .assert()
+            .code(1)
+            .stderr(contains(told).and(contains("cut short")));
+        assert!(!out.exists());
+    }
+}
+
+#[test]
+fn pictures_of_kinds_that_are_not_read_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    pets(folder.path());
+    let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic____";
+    fs::write(folder.path().join("pets/cat/IMG_1.HEIC"), heic).unwrap();
+    let out = folder.path().join("pets.onnx");
+    short(&folder.path().join("pets"), &out)
+        .assert()
+        .success()
+        .stderr(contains("HEIC picture").and(contains("IMG_1.HEIC")));
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::assert::Assert;
-use common::{BLUE, GREEN, RED, colour_model, joints_in_the_box, joints_model, paint, signcam};
+use common::{
+    BLUE, GREEN, RED, case, colour_model, joints_in_the_box, joints_model, paint, signcam,
+};
 use image::{Rgb, RgbImage};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::{contains, is_empty};
@@ -207,6 +209,49 @@ fn an_unreadable_picture_in_a_folder_is_named_and_skipped() {
     assert_eq!(readings(&assert.get_output().stdout).len(), 2);
 }
 
+/// It was shown half grey, as if it were whole.
+#[test]
+fn a_jpeg_picture_that_is_cut_off_is_named_and_skipped() {
+    let scene = Scene::new(&[("1.png", RED), ("3.png", GREEN)]);
+    let cut = scene.pictures().join("2.jpg");
+    fs::copy(case("cut50.jpg"), &cut).unwrap();
+    let arguments = ["--headless", "--pace", "max"];
+    let assert = scene.watch(&scene.pictures(), &arguments).success();
+    let assert = assert.stderr(contains("2.jpg").and(contains("cut short")));
+    assert_eq!(readings(&assert.get_output().stdout).len(), 2);
+    assert_one_error(scene.watch(&cut, &["--headless"]), &["2.jpg", "cut short"]);
+}
+
+#[test]
+fn pictures_numbered_without_zeros_are_read_in_the_order_of_their_numbers() {
+    let scene = Scene::new(&[("1.png", RED), ("10.png", BLUE), ("2.png", GREEN)]);
+    let assert = scene.watch(&scene.pictures(), &["--headless", "--pace", "max"]);
+    let read = readings(&assert.success().get_output().stdout);
+    let letters: Vec<_> = read.iter().map(|line| line["letter"].as_str()).collect();
+    assert_eq!(letters, [Some("A"), Some("B"), None]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_no_text_is_named_in_errors_as_well_as_it_can_be() {
+    use std::os::unix::ffi::OsStringExt;
+    let name = |name: &[u8]| PathBuf::from(std::ffi::OsString::from_vec(name.to_vec()));
+    let scene = Scene::new(&[("1.png", RED)]);
+    let missing = scene.pictures().join(name(b"r\xe9d.png"));
+    assert_one_error(
+        scene.watch(&missing, &["--headless"]),
+        &["r\u{fffd}d.png", "No such file"],
+    );
+    let scene = Scene {
+        model: scene.folder.path().join(name(b"mod\xe8le.onnx")),
+        ..scene
+    };
+    assert_one_error(
+        scene.watch(&scene.pictures(), &["--headless"]),
+        &["mod\u{fffd}le.onnx"],
+    );
+}
+
 #[test]
 fn no_letter_is_given_below_the_threshold() {
     let scene = Scene::new(&[("1.png", RED)]);
@@ -333,12 +378,11 @@ fn without_a_display_the_error_offers_another_way() {
 
 #[test]
 fn what_cannot_be_meant_is_wrong_usage() {
-    let wrong: [&[&str]; 6] = [
+    let wrong: [&[&str]; 5] = [
         &["--dwell", "0"],
         &["--threshold", "1.5"],
         &["--threshold", "nan"],
         &["--pace", "0"],
-        &["--record", "clip.avi"],
         &["--nonsense"],
     ];
     for arguments in wrong {
@@ -347,6 +391,24 @@ fn what_cannot_be_meant_is_wrong_usage() {
             .assert()
             .code(2)
             .stdout(is_empty());
+    }
+}
+
+/// Before a camera is opened or anything read.
+#[test]
+fn a_recording_or_figures_of_an_unknown_kind_are_wrong_usage() {
+    for (option, name, known) in [
+        ("--record", "clip.avi", ".mp4"),
+        ("--stats", "figures.xls", ".json"),
+    ] {
+        let scene = Scene::new(&[("1.png", RED)]);
+        let path = scene.folder.path().join(name);
+        let arguments = ["--headless", option, path.to_str().unwrap()];
+        let assert = scene.watch(&scene.pictures(), &arguments).code(2);
+        assert
+            .stdout(is_empty())
+            .stderr(contains(name).and(contains(known)));
+        assert!(!path.exists());
     }
 }
 

@@ -84,6 +84,12 @@ pub fn paint(path: &Path, inside: [u8; 3], around: [u8; 3]) {
     .unwrap();
 }
 
+/// A video or picture that lies beside the tests.
+pub fn case(name: &str) -> PathBuf {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/media");
+    cases.join(name)
+}
+
 pub fn signcam() -> Command {
     let mut command = Command::cargo_bin("signcam").unwrap();
     command.env_remove("SIGNCAM_LOG").env_remove("SIGNCAM_ISA");
