@@ -188,7 +188,8 @@ fn a_cameras_device_is_the_camera() {
         return;
     };
     let camera = camera.with("FAKECAM_INDEX", 3);
-    let mut running = Colours::new().watch_with(&camera, &["--source", "/dev/video3"]);
+    let colours = Colours::new();
+    let mut running = colours.watch_with(&camera, &["--source", "/dev/video3"]);
     assert_letters(&running.readings(1), "A");
 }
 
