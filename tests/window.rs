@@ -183,17 +183,14 @@ fn a_picture_larger_than_the_display_is_shown_whole() {
         let place = display.connection.get_geometry(window).unwrap();
         let place = place.reply().unwrap();
         let (x, y) = (place.x, place.y);
+        let size = (place.width, place.height);
         assert!(
-            x >= 0
-                && y >= 0
-                && x as u16 + place.width <= width
-                && y as u16 + place.height <= height,
-            "{place:?} on {width}x{height}"
+            x >= 0 && y >= 0 && x as u16 + size.0 <= width && y as u16 + size.1 <= height,
+            "{size:?} at {x}, {y} on {width}x{height}"
         );
         // The picture's sides, 16 to 9, and nothing cut away.
-        let sides = f64::from(place.width) / f64::from(place.height);
-        assert!((sides - 16.0 / 9.0).abs() < 0.02, "{place:?}");
-        let size = (place.width, place.height);
+        let sides = f64::from(size.0) / f64::from(size.1);
+        assert!((sides - 16.0 / 9.0).abs() < 0.02, "{size:?}");
         // Seen as in a mirror.
         let seen = [CORNERS[1], CORNERS[0], CORNERS[3], CORNERS[2]];
         wait_for("the whole picture", || {
