@@ -168,9 +168,10 @@ impl ConvNorm {
         }
     }
 
-    fn fused(&self, x: Tensor<4>, residual: Option<Tensor<4>>, mode: Mode) -> Tensor<4> {
+    /// The block's sizes where it reads `x`.
+    fn over(&self, x: &Tensor<4>) -> Block {
         let [images, height, width, channels] = x.dims();
-        let block = Block {
+        Block {
             kind: self.kind,
             images,
             height,
@@ -178,7 +179,11 @@ impl ConvNorm {
             channels,
             out_channels: self.out_channels(),
             relu6: self.relu6,
-        };
+        }
+    }
+
+    fn fused(&self, x: Tensor<4>, residual: Option<Tensor<4>>, mode: Mode) -> Tensor<4> {
+        let block = self.over(&x);
         let inputs = Inputs {
             x: x.into_dispatch(),
             weight: self.weight.val().into_dispatch(),
@@ -230,8 +235,8 @@ impl ConvNorm {
         residual: Option<Tensor<4>>,
         mode: Mode,
     ) -> Tensor<4> {
-        let [images, height, width, channels] = x.dims();
-        let out = self.out_channels();
+        let block = self.over(&x);
+        let (channels, out) = (block.channels, block.out_channels);
         let weight = self.weight.val();
         let (weight, stride, padding, groups) = match self.kind {
             Kind::Pointwise => (weight.reshape([out, channels, 1, 1]), 1, 0, 1),
@@ -261,15 +266,6 @@ impl ConvNorm {
                 let mean = y.clone().mean_dim(0).mean_dim(1).mean_dim(2);
                 let square = (y.clone() - mean.clone()).powi_scalar(2);
                 let variance = square.mean_dim(0).mean_dim(1).mean_dim(2);
-                let block = Block {
-                    kind: self.kind,
-                    images,
-                    height,
-                    width,
-                    channels,
-                    out_channels: out,
-                    relu6: self.relu6,
-                };
                 self.track(
                     mean.clone().reshape([out]),
                     variance.clone().reshape([out]),

@@ -122,13 +122,7 @@ impl Block {
             }
             Statistics::Fixed { mean, variance } => (mean.to_vec(), variance.to_vec()),
         };
-        let affine = Affine::new(
-            parameters.gamma,
-            parameters.beta,
-            &mean,
-            &variance,
-            self.relu6,
-        );
+        let affine = self.affine(&parameters, &mean, &variance);
         let mut z = take(self.output_len());
         let chunk = part * self.out_image();
         z.par_chunks_mut(chunk)
@@ -162,13 +156,7 @@ impl Block {
         residual: Option<&[f32]>,
     ) -> Vec<f32> {
         self.check(x, &parameters);
-        let affine = Affine::new(
-            parameters.gamma,
-            parameters.beta,
-            mean,
-            variance,
-            self.relu6,
-        );
+        let affine = self.affine(&parameters, mean, variance);
         let part = self.part_images();
         let (piece_in, piece_out) = self.piece();
         let mut z = take(self.output_len());
@@ -186,6 +174,16 @@ impl Block {
                 }
             });
         z
+    }
+
+    fn affine(&self, parameters: &Parameters, mean: &[f32], variance: &[f32]) -> Affine {
+        Affine::new(
+            parameters.gamma,
+            parameters.beta,
+            mean,
+            variance,
+            self.relu6,
+        )
     }
 
     /// The backward pass: gradients from `dz`, the output's gradient. Of the forward pass it reads
@@ -207,13 +205,7 @@ impl Block {
         self.check(x, &parameters);
         assert_eq!(dz.len(), self.output_len(), "gradient size");
         assert_eq!(y.len(), self.output_len(), "output size");
-        let affine = Affine::new(
-            parameters.gamma,
-            parameters.beta,
-            mean,
-            variance,
-            self.relu6,
-        );
+        let affine = self.affine(&parameters, mean, variance);
         let part = self.part_images();
         let chunk = part * self.out_image();
         let sums: Vec<Sums> = y
