@@ -1,25 +1,20 @@
-//! The letter network: MobileNetV2, the mean of its last map, and a head.
+//! The letter network: MobileNetV2, the mean of its last map, and a head; another one for the joints.
 
-use anyhow::{Context, Result, ensure};
-use burn::module::{Module, Param};
+use anyhow::{Context, Result};
+use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use super::block::{ConvNorm, Mode};
 use super::kernels::{EPSILON, Kind};
-use super::mobilenet::{FEATURES, MobileNet, STRIDE_8, STRIDE_16};
+use super::linear::{dense, restored};
+use super::mobilenet::{FEATURES, Maps, MobileNet, STRIDE_8, STRIDE_16};
+use super::points::Points;
 use super::values;
-use crate::base::joints::JOINT_VALUES;
 use crate::model::JOINTS_OUTPUT;
-use crate::train::file::graph::{Activation, BatchNorm, Conv, Dense, Graph, NodeId};
+use crate::train::file::graph::{Activation, BatchNorm, Conv, Graph, NodeId};
 use crate::train::file::import::Written;
-
-/// Numbers that describe a hand's 21 points: x and y of each.
-pub const POINT_VALUES: usize = JOINT_VALUES;
-
-/// The crop's centre, from which the network learns where points are; files count from its corner.
-pub const CENTRE: f32 = 0.5;
 
 /// What stands on the backbone.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +33,7 @@ pub struct Head {
     hidden: Option<Linear>,
     dropout: Dropout,
     letters: Linear,
-    points: Option<Linear>,
+    points: Option<Points>,
 }
 
 /// A picture of a hand in, a logit for each label out.
@@ -54,7 +49,7 @@ pub struct LetterNet {
 pub struct Output {
     /// N x labels.
     pub logits: Tensor<2>,
-    /// N x [`POINT_VALUES`], in fractions of the crop from its centre.
+    /// N x [`JOINT_VALUES`](crate::base::joints::JOINT_VALUES), in fractions of the crop from its centre.
     pub points: Option<Tensor<2>>,
 }
 
@@ -70,9 +65,7 @@ impl LetterNet {
                     .map(|hidden| LinearConfig::new(FEATURES, hidden).init(device)),
                 dropout: DropoutConfig::new(options.dropout).init(),
                 letters: LinearConfig::new(width, labels).init(device),
-                points: options
-                    .points
-                    .then(|| LinearConfig::new(FEATURES, POINT_VALUES).init(device)),
+                points: options.points.then(|| Points::new(device)),
             },
         }
     }
@@ -80,14 +73,10 @@ impl LetterNet {
     /// Reads `images` (N x S x S x 3, normalised). The lowest `frozen` units of the backbone keep
     /// weights and statistics.
     pub fn forward(&self, images: Tensor<4>, mode: Mode, frozen: usize) -> Output {
-        let last = self.backbone.forward(images, mode, frozen).last;
+        let Maps { narrow, last, .. } = self.backbone.forward(images, mode, frozen);
         let [images, .., channels] = last.dims();
         let features = last.mean_dim(1).mean_dim(2).reshape([images, channels]);
-        let points = self
-            .head
-            .points
-            .as_ref()
-            .map(|points| points.forward(features.clone()));
+        let points = (self.head.points.as_ref()).map(|points| points.forward(narrow, mode));
         let features = match &self.head.hidden {
             None => features,
             Some(hidden) => relu(hidden.forward(features)),
@@ -119,18 +108,15 @@ impl LetterNet {
             points,
             ..
         } = &mut self.head;
-        for (name, layer, offset) in [
-            ("hidden", hidden.as_mut(), 0.0),
-            ("letters", Some(letters), 0.0),
-            ("points", points.as_mut(), CENTRE),
-        ] {
+        for (name, layer) in [("hidden", hidden.as_mut()), ("letters", Some(letters))] {
             if let Some(layer) = layer {
-                let (weight, mut bias) = written.layer(name)?;
-                bias.iter_mut().for_each(|bias| *bias -= offset);
-                *layer = restored(layer, (weight, bias), device)
+                *layer = restored(layer, written.layer(name)?, device)
                     .with_context(|| format!("its layer {name} does not fit"))?;
             }
         }
+        *points = (points.take())
+            .map(|points| points.restore(written, device))
+            .transpose()?;
         Ok(self)
     }
 
@@ -162,7 +148,7 @@ impl LetterNet {
     pub fn with_head(mut self, options: HeadOptions, device: &Device) -> Self {
         self.head.dropout = DropoutConfig::new(options.dropout).init();
         let points = self.head.points.take();
-        let fresh = || LinearConfig::new(FEATURES, POINT_VALUES).init(device);
+        let fresh = || Points::new(device);
         self.head.points = options.points.then(|| points.unwrap_or_else(fresh));
         self
     }
@@ -174,9 +160,8 @@ impl LetterNet {
     /// When values cannot be read back from the device.
     pub fn graph(&self, input_size: usize, temperature: f32) -> Result<Graph> {
         let mut graph = Graph::new(input_size)?;
-        let last = self.backbone.export(&mut graph)?.last;
-        let pooled = graph.global_average_pool("pool", last)?;
-        let mut x = pooled;
+        let MapNodes { narrow, last, .. } = self.backbone.export(&mut graph)?;
+        let mut x = graph.global_average_pool("pool", last)?;
         if let Some(hidden) = &self.head.hidden {
             let layer = dense(hidden, 1.0)?.activation(Activation::Relu);
             x = graph.dense("hidden", x, layer)?;
@@ -184,52 +169,19 @@ impl LetterNet {
         let x = graph.dense("letters", x, dense(&self.head.letters, 1.0 / temperature)?)?;
         graph.output("logits", x)?;
         if let Some(points) = &self.head.points {
-            let mut layer = dense(points, 1.0)?;
-            layer.bias.iter_mut().for_each(|bias| *bias += CENTRE);
-            let points = graph.dense("points", pooled, layer)?;
-            graph.output(JOINTS_OUTPUT, points)?;
+            let joints = points.export(&mut graph, narrow)?;
+            graph.output(JOINTS_OUTPUT, joints)?;
         }
         Ok(graph)
     }
-}
-
-/// A framework's linear layer, whose weight is inputs x outputs, times `scale`.
-fn dense(layer: &Linear, scale: f32) -> Result<Dense> {
-    let [inputs, outputs] = layer.weight.shape().dims();
-    let scaled = |values: Vec<f32>| values.into_iter().map(|value| value * scale).collect();
-    let weight = scaled(values(layer.weight.val().swap_dims(0, 1))?);
-    let dense = Dense::new(outputs, inputs, weight);
-    Ok(match &layer.bias {
-        None => dense,
-        Some(bias) => dense.bias(scaled(values(bias.val())?)),
-    })
-}
-
-/// A linear layer of the size of `layer` with these weights, outputs x inputs, and biases.
-fn restored(
-    layer: &Linear,
-    (weight, bias): (Vec<f32>, Vec<f32>),
-    device: &Device,
-) -> Result<Linear> {
-    let [inputs, outputs] = layer.weight.shape().dims();
-    ensure!(
-        weight.len() == inputs * outputs && bias.len() == outputs,
-        "{} weights and {} biases cannot be those of {outputs} x {inputs}",
-        weight.len(),
-        bias.len()
-    );
-    let weight = Tensor::<2>::from_data(TensorData::new(weight, [outputs, inputs]), device);
-    let bias = Tensor::<1>::from_data(TensorData::new(bias, [outputs]), device);
-    let mut linear = LinearConfig::new(inputs, outputs).init(device);
-    linear.weight = Param::from_tensor(weight.swap_dims(0, 1));
-    linear.bias = Some(Param::from_tensor(bias));
-    Ok(linear)
 }
 
 /// Nodes of an exported backbone's maps.
 pub struct MapNodes {
     /// The map at a sixteenth of the input's size.
     pub stride_16: NodeId,
+    /// The last bottleneck's map.
+    pub narrow: NodeId,
     /// The last map.
     pub last: NodeId,
 }
@@ -254,7 +206,11 @@ impl MobileNet {
             stride_16, narrow, ..
         } = self.export_trunk(graph)?;
         let last = graph.conv("top", narrow, self.top.export()?)?;
-        Ok(MapNodes { stride_16, last })
+        Ok(MapNodes {
+            stride_16,
+            narrow,
+            last,
+        })
     }
 
     /// Adds the network without its last convolution to `graph`, behind its image.

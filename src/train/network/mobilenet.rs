@@ -106,6 +106,8 @@ pub struct MobileNet {
 pub struct Maps {
     /// A sixteenth of the input's size, [`STRIDE_16_CHANNELS`] channels.
     pub stride_16: Tensor<4>,
+    /// A thirty-second of the input's size, [`NARROW_CHANNELS`] channels.
+    pub narrow: Tensor<4>,
     /// A thirty-second of the input's size, [`FEATURES`] channels.
     pub last: Tensor<4>,
 }
@@ -167,7 +169,8 @@ impl MobileNet {
         let mode = if frozen < UNITS { mode } else { Mode::Infer };
         Maps {
             stride_16,
-            last: self.top.forward(narrow, None, mode),
+            last: self.top.forward(narrow.clone(), None, mode),
+            narrow,
         }
     }
 

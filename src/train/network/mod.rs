@@ -1,7 +1,8 @@
 //! The networks, for the deep-learning framework.
 //!
 //! - [`kernels`], [`block`]: the networks' building block with its own backward pass.
-//! - [`mobilenet`], [`letter`]: the backbone, and the network that names letters.
+//! - [`mobilenet`], [`letter`], [`points`]: the backbone, the network that names letters, and its
+//!   layers for the hand's joints.
 //! - [`finder`]: the network that finds hands; [`sequence`]: the one that reads sequences,
 //!   and [`ctc`] its loss.
 
@@ -10,7 +11,9 @@ pub mod ctc;
 pub mod finder;
 pub mod kernels;
 pub mod letter;
+mod linear;
 pub mod mobilenet;
+pub mod points;
 pub mod sequence;
 
 /// A tensor's values in row-major order.

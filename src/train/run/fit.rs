@@ -15,11 +15,13 @@ use serde::{Deserialize, Serialize};
 use super::course::{Course, Kept};
 use super::description::Description;
 use super::trainer::{Trainer, TrainerOptions, ids};
+use crate::base::joints::JOINT_VALUES;
 use crate::model::Preprocessing;
 use crate::train::data::augment::CropPoints;
 use crate::train::data::loader::{Batch, Loader};
 use crate::train::network::block::Mode;
-use crate::train::network::letter::{CENTRE, LetterNet, Output, POINT_VALUES};
+use crate::train::network::letter::{LetterNet, Output};
+use crate::train::network::points::CENTRE;
 use crate::train::network::values;
 
 /// How a letter network is trained.
@@ -440,21 +442,21 @@ fn loss(
     };
     let (known, mask) = point_targets(&batch.points);
     let visible: f32 = mask.iter().sum();
-    let shape = [batch.len, POINT_VALUES];
+    let shape = [batch.len, JOINT_VALUES];
     let known = Tensor::<2>::from_data(TensorData::new(known, shape), device);
     let mask = Tensor::<2>::from_data(TensorData::new(mask, shape), device);
     let distance = ((points - known).abs() * mask).sum() / visible.max(1.0);
     letters + distance * options.points_weight
 }
 
-/// Coordinates and which of them count, `crops x` [`POINT_VALUES`] each; centred on the crop.
+/// Coordinates and which of them count, `crops x` [`JOINT_VALUES`] each; centred on the crop.
 fn point_targets(points: &[Option<CropPoints>]) -> (Vec<f32>, Vec<f32>) {
-    let mut known = vec![0.0; points.len() * POINT_VALUES];
-    let mut mask = vec![0.0; points.len() * POINT_VALUES];
+    let mut known = vec![0.0; points.len() * JOINT_VALUES];
+    let mut mask = vec![0.0; points.len() * JOINT_VALUES];
     for (index, crop) in points.iter().enumerate() {
         let Some(crop) = crop else { continue };
         for (joint, (point, visible)) in crop.points.iter().zip(crop.visible).enumerate() {
-            let at = index * POINT_VALUES + 2 * joint;
+            let at = index * JOINT_VALUES + 2 * joint;
             known[at] = point[0] - CENTRE;
             known[at + 1] = point[1] - CENTRE;
             mask[at..at + 2].fill(if visible { 1.0 } else { 0.0 });

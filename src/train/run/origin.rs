@@ -13,6 +13,7 @@ use crate::model::file::OnnxFile;
 use crate::model::{Metadata, Preprocessing};
 use crate::train::file::import::Written;
 use crate::train::network::letter::{HeadOptions, LetterNet};
+use crate::train::network::points::Points;
 
 /// A trained network, not yet in a device's memory.
 #[derive(Debug, Clone)]
@@ -72,7 +73,7 @@ impl Origin {
         let network = Description {
             labels,
             hidden,
-            points: written.has("points"),
+            points: Points::are_in(&written),
             size,
             crop_scale,
             reads,
@@ -139,7 +140,7 @@ mod tests {
     use crate::train::file::sketch::{Weights, mobilenet_v2};
     use crate::train::file::write::write_models;
     use crate::train::network::block::Mode;
-    use crate::train::network::letter::CENTRE;
+    use crate::train::network::points::CENTRE;
     use crate::train::network::values;
     use crate::train::run::course::Course;
     use crate::train::run::fit::normalised;
