@@ -1,40 +1,17 @@
 //! The `train` program, as a user meets it, on pictures that are drawn here.
 #![cfg(feature = "train")]
 
+#[path = "common/training.rs"]
+mod training;
+
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::Command;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use signcam::model::Model;
 use signcam::train::data::drawn::{Drawn, write_hands};
-
-fn train() -> Command {
-    Command::cargo_bin("train").unwrap()
-}
-
-/// Two classes, signed by four people to learn from and one to be judged by.
-fn draw(folder: &Path) {
-    let signers = |names: &[&str]| names.iter().map(|name| (name.to_string(), 4)).collect();
-    let drawn = Drawn {
-        labels: vec!["A".to_owned(), "B".to_owned()],
-        train_signers: signers(&["ann", "bea", "cem", "dov"]),
-        val_signers: signers(&["eve"]),
-        size: 64,
-        seed: 3,
-    };
-    write_hands(folder, &drawn).unwrap();
-}
-
-/// A run that takes seconds.
-fn short(data: &Path, out: &Path) -> Command {
-    let mut command = train();
-    command.arg("--data").arg(data).arg("--out").arg(out);
-    command.args(["--backbone", "none", "--size", "32", "--batch", "8"]);
-    command.args(["--epochs", "1"]);
-    command
-}
+use training::{draw, pets, short, train};
 
 #[test]
 fn a_run_leaves_two_networks_that_the_program_reads_and_a_report() {
@@ -187,196 +164,6 @@ fn the_notebook_preset_reads_pictures_of_the_tutorials_size() {
     let model = Model::load(&out).unwrap();
     assert_eq!(model.input_size(), 224);
     assert!(model.reads().is_whole(), "no hand is looked for in pets");
-}
-
-/// `pets/cat` and `pets/dog`, 20 pictures each, drawn.
-fn pets(folder: &Path) {
-    draw(folder);
-    for (label, class) in [("A", "cat"), ("B", "dog")] {
-        let into = folder.join("pets").join(class);
-        fs::create_dir_all(&into).unwrap();
-        for signer in ["ann", "bea", "cem", "dov", "eve"] {
-            let from = folder.join("hands").join(signer).join(label);
-            for picture in fs::read_dir(from).unwrap() {
-                let picture = picture.unwrap().path();
-                let name = picture.file_name().unwrap().to_str().unwrap();
-                fs::copy(&picture, into.join(format!("{signer}-{name}"))).unwrap();
-            }
-        }
-    }
-}
-
-/// Every file under `folder` with its content, sorted.
-fn content(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => found.push((path.clone(), fs::read(path).unwrap())),
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-#[test]
-fn a_run_takes_the_place_of_another_by_force_only() {
-    let folder = tempfile::tempdir().unwrap();
-    draw(folder.path());
-    let made = folder.path().join("made");
-    fs::create_dir(&made).unwrap();
-    let out = made.join("letters.onnx");
-    short(folder.path(), &out).assert().success();
-    let first = content(&made);
-    let again = || {
-        let mut command = short(folder.path(), &out);
-        command.args(["--seed", "2"]);
-        command
-    };
-    again().assert().code(1).stderr(contains("--force"));
-    assert!(content(&made) == first, "something was touched");
-    // The checkpoint alone, as a run that was stopped leaves it, is not another run's to take.
-    for name in ["letters.onnx", "letters.f32.onnx"] {
-        fs::remove_file(made.join(name)).unwrap();
-    }
-    fs::remove_dir_all(made.join("letters.report")).unwrap();
-    let stopped = content(&made);
-    again()
-        .assert()
-        .code(1)
-        .stderr(contains("letters.checkpoint").and(contains("--resume")));
-    assert!(content(&made) == stopped, "something was touched");
-    again().arg("--force").assert().success();
-    assert!(content(&made) != first, "it is the same network");
-}
-
-#[test]
-fn without_a_name_a_run_finds_one_that_nothing_has() {
-    let folder = tempfile::tempdir().unwrap();
-    pets(folder.path());
-    fs::create_dir(folder.path().join("models")).unwrap();
-    fs::write(folder.path().join("models/asl.onnx"), "the shipped one").unwrap();
-    let unnamed = || {
-        let mut command = train();
-        command.current_dir(folder.path()).args(["--data", "pets"]);
-        command.args(["--backbone", "none", "--size", "32", "--batch", "8"]);
-        command.args(["--epochs", "1"]);
-        command
-    };
-    unnamed().assert().success().stdout(contains("pets.onnx"));
-    unnamed().assert().success().stdout(contains("pets-2.onnx"));
-    assert!(Model::load(&folder.path().join("pets-2.onnx")).is_ok());
-    let shipped = fs::read_to_string(folder.path().join("models/asl.onnx")).unwrap();
-    assert_eq!(shipped, "the shipped one");
-}
-
-#[test]
-fn a_place_that_cannot_be_written_to_is_told_before_the_training() {
-    let folder = tempfile::tempdir().unwrap();
-    draw(folder.path());
-    let file = folder.path().join("file");
-    fs::write(&file, "mine").unwrap();
-    let before = content(folder.path());
-    let mut places = vec![
-        (folder.path().to_owned(), "is a folder"),
-        (folder.path().join("missing/letters.onnx"), "no folder"),
-        (file.join("letters.onnx"), "no folder"),
-    ];
-    if cfg!(target_os = "linux") {
-        places.push(("/proc/letters.onnx".into(), "nothing can be written"));
-    }
-    for (out, told) in places {
-        short(folder.path(), &out)
-            .assert()
-            .code(1)
-            .stderr(contains(told).and(contains("step").not()));
-    }
-    let out = folder.path().join("letters.onnx");
-    short(folder.path(), &out)
-        .arg("--report")
-        .arg(&file)
-        .assert()
-        .code(1)
-        .stderr(contains("--report"));
-    short(folder.path(), &out)
-        .arg("--resume")
-        .assert()
-        .code(1)
-        .stderr(contains("there is no checkpoint"));
-    assert!(
-        content(folder.path()) == before,
-        "something was left behind"
-    );
-}
-
-/// What stops a run at its terminal, or from outside, ends it after a step; the line that it prints
-/// takes it up again, to the very network that an unbroken run makes.
-#[cfg(unix)]
-#[test]
-fn an_interrupted_run_keeps_what_it_learned_and_says_how_to_go_on() {
-    use std::io::{BufRead, BufReader};
-    use std::process::Stdio;
-
-    let folder = tempfile::tempdir().unwrap();
-    draw(folder.path());
-    let [whole, broken] = ["whole.onnx", "broken.onnx"].map(|name| folder.path().join(name));
-    let options = [
-        "--backbone",
-        "none",
-        "--size",
-        "32",
-        "--batch",
-        "8",
-        "--epochs",
-        "6",
-    ];
-    let mut unbroken = Command::cargo_bin("train").unwrap();
-    unbroken.arg("--data").arg(folder.path());
-    unbroken.arg("--out").arg(&whole).args(options);
-    unbroken.assert().success();
-    for signal in ["-INT", "-TERM"] {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_train"));
-        command
-            .arg("--data")
-            .arg(folder.path())
-            .arg("--out")
-            .arg(&broken);
-        command.args(options);
-        if signal == "-TERM" {
-            command.arg("--resume");
-        }
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut told = String::new();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        while !told.contains("epoch ") {
-            assert!(stderr.read_line(&mut told).unwrap() > 0, "{told}");
-        }
-        let mut kill = std::process::Command::new("kill");
-        kill.arg(signal).arg(child.id().to_string());
-        assert!(kill.status().unwrap().success());
-        std::io::Read::read_to_string(&mut stderr, &mut told).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(1), "{told}");
-        assert!(told.contains("interrupted after step"), "{told}");
-        assert!(!broken.exists(), "it went on to the end");
-        let line = told.trim_end().lines().last().unwrap();
-        assert!(
-            line.contains("--resume") && line.contains("broken.onnx"),
-            "{told}"
-        );
-        assert_eq!(line.matches("--resume").count(), 1);
-        if signal == "-TERM" {
-            let mut shell = std::process::Command::new("sh");
-            assert!(shell.arg("-c").arg(line).status().unwrap().success());
-        }
-    }
-    assert!(
-        fs::read(whole).unwrap() == fs::read(broken).unwrap(),
-        "it is another network"
-    );
 }
 
 #[test]

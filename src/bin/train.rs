@@ -10,18 +10,19 @@ use signcam::cli::start_logging;
 use signcam::commands::watch::interruption;
 use signcam::train::cli::{Cli, Command};
 use signcam::train::run;
-use signcam::train::run::fit::Interrupted;
-use signcam::train::run::hand::run as run_hand;
+use signcam::train::run::hand::{self, HandArgs};
 use signcam::train::run::options::TrainArgs;
 use signcam::train::run::origin::Origin;
-use signcam::train::run::sequence::run as run_sequence;
+use signcam::train::run::places::Places;
+use signcam::train::run::sequence::{self, SequenceArgs};
+use signcam::train::run::steps::Interrupted;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging();
     let result = match (cli.command, cli.args) {
-        (Some(Command::Hand(args)), _) => run_hand(&args),
-        (Some(Command::Sequence(args)), _) => run_sequence(&args),
+        (Some(Command::Hand(args)), _) => train_finder(&args),
+        (Some(Command::Sequence(args)), _) => train_sequences(&args),
         (None, Some(args)) => train_letters(args),
         (None, None) => {
             let message = "--data <DIR|FILE.csv> is needed\n";
@@ -74,13 +75,29 @@ fn train_letters(args: TrainArgs) -> Result<String> {
         usage.exit();
     });
     let interrupted = interruption()?;
-    run::run(&options, origin.as_ref(), &interrupted).map_err(|error| {
-        match error.downcast_ref::<Interrupted>() {
-            Some(interrupted) if interrupted.checkpoint.is_some() => {
-                let line = resuming(&options.places.network);
-                anyhow!("{interrupted}. To go on:\n    {line}")
-            }
-            _ => error,
+    let result = run::run(&options, origin.as_ref(), &interrupted);
+    with_way_on(result, &options.places)
+}
+
+fn train_finder(args: &HandArgs) -> Result<String> {
+    let places = args.run.places(hand::NAME)?;
+    let interrupted = interruption()?;
+    with_way_on(hand::run(args, &places, &interrupted), &places)
+}
+
+fn train_sequences(args: &SequenceArgs) -> Result<String> {
+    let places = args.run.places(sequence::NAME)?;
+    let interrupted = interruption()?;
+    with_way_on(sequence::run(args, &places, &interrupted), &places)
+}
+
+/// An interrupted run's error with the line that goes on from there.
+fn with_way_on(result: Result<String>, places: &Places) -> Result<String> {
+    result.map_err(|error| match error.downcast_ref::<Interrupted>() {
+        Some(interrupted) if interrupted.checkpoint.is_some() => {
+            let line = resuming(&places.network);
+            anyhow!("{interrupted}. To go on:\n    {line}")
         }
+        _ => error,
     })
 }

@@ -39,6 +39,17 @@ impl<T: Send + 'static> Batches<T> {
     }
 }
 
+impl<T> Batches<T> {
+    /// The next batch, where one is to come.
+    ///
+    /// # Errors
+    /// When it could not be made.
+    pub fn next_batch(&mut self) -> Result<T> {
+        self.next()
+            .context("the thread that makes batches has ended before the last one")?
+    }
+}
+
 impl<T> Iterator for Batches<T> {
     type Item = Result<T>;
 

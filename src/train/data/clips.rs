@@ -2,8 +2,7 @@
 //!
 //! A folder of clips holds `clips.csv` (columns `path`, `signer`, `split`: `train`, or `dev` or `val`) and
 //! `boxes.csv` (`path`, `frame`: the frame's number from 0, `hand`: 0 for the one that signs, `x0`, `y0`, `x1`, `y1`
-//! in fractions of the frame). Only the frames that have a box are read, those to judge by once there is something to
-//! judge.
+//! in fractions of the frame). Only the frames that have a box are read.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -22,6 +21,7 @@ use super::dataset::{Exclude, Split};
 use super::store::shrunk;
 use crate::base::files::{open_bounded, write_whole};
 use crate::base::frame::{Frame, FramePool, Rect};
+use crate::base::hash::Fnv;
 use crate::base::picture::Picture;
 use crate::source::{Event, Pace, video};
 
@@ -118,15 +118,51 @@ impl Clips {
         })
     }
 
+    /// What tells these clips from others, by name: how many there are, and a hash of their names, sizes, signers and
+    /// boxes. Where the folder lies does not matter.
+    pub fn fingerprint(&self) -> BTreeMap<String, String> {
+        let mut hash = Fnv::default();
+        for (row, split, frames) in &self.clips {
+            hash.add_bytes(row.path.as_bytes());
+            hash.add(fs::metadata(self.folder.join(&row.path)).map_or(0, |file| file.len()));
+            hash.add_bytes(row.signer.as_bytes());
+            hash.add(*split as u64);
+            for (number, hands) in frames {
+                hash.add(*number);
+                for (hand, place) in hands {
+                    hash.add(u64::from(*hand));
+                    for edge in [place.x0, place.y0, place.x1, place.y1] {
+                        hash.add(u64::from(edge.to_bits()));
+                    }
+                }
+            }
+        }
+        let of = |split| self.clips.iter().filter(|(_, of, _)| *of == split).count();
+        BTreeMap::from([
+            (
+                "clips to learn from".to_owned(),
+                of(Split::Train).to_string(),
+            ),
+            (
+                "clips to be judged by".to_owned(),
+                of(Split::Val).to_string(),
+            ),
+            (
+                "clips by name, size, signer and box".to_owned(),
+                format!("#{:016x}", hash.value()),
+            ),
+        ])
+    }
+
     /// The frames of one split that have boxes, taken out of the videos unless they lie there already; the number of
-    /// ready clips and of all is told to `done`.
+    /// ready clips and of all is told to `done`, whose error ends it.
     ///
     /// # Errors
     /// When a video cannot be decoded or is shorter than its boxes say, or a picture cannot be written.
     pub fn frames(
         &self,
         split: Split,
-        done: impl Fn(usize, usize) + Sync,
+        done: impl Fn(usize, usize) -> Result<()> + Sync,
     ) -> Result<Vec<ClipFrame>> {
         let clips: Vec<_> = self
             .clips
@@ -142,8 +178,7 @@ impl Clips {
                     &self.kept.join(&row.path),
                     frames,
                 )?;
-                done(ready.fetch_add(1, Ordering::Relaxed) + 1, clips.len());
-                Ok(())
+                done(ready.fetch_add(1, Ordering::Relaxed) + 1, clips.len())
             })?;
         let all = clips.into_iter().flat_map(|(row, _, frames)| {
             let signer: Arc<str> = row.signer.as_str().into();
@@ -291,7 +326,7 @@ mod tests {
         let kept = folder.path().join("kept");
         let read = || {
             let clips = Clips::open(folder.path(), &kept, &[]).unwrap();
-            clips.frames(Split::Val, |_, _| {}).unwrap()
+            clips.frames(Split::Val, |_, _| Ok(())).unwrap()
         };
         let frames = read();
         assert_eq!(frames.len(), 2);
@@ -314,7 +349,7 @@ mod tests {
         let late = folder("ann/a.mp4,8,0,0.1,0.1,0.3,0.4\n");
         let error = |folder: &Path| {
             let clips = Clips::open(folder, &folder.join("kept"), &[]);
-            let result = clips.and_then(|clips| clips.frames(Split::Val, |_, _| {}));
+            let result = clips.and_then(|clips| clips.frames(Split::Val, |_, _| Ok(())));
             format!("{:#}", result.unwrap_err())
         };
         let message = error(late.path());

@@ -1,19 +1,18 @@
 //! Trains a letter network on a loader's batches and judges it on the validation pictures.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::course::{Course, Kept};
 use super::description::Description;
+use super::steps::{LoopOptions, TrainingLoop};
 use super::trainer::{Trainer, TrainerOptions, ids};
 use crate::base::joints::JOINT_VALUES;
 use crate::model::Preprocessing;
@@ -37,20 +36,12 @@ pub struct FitOptions {
     pub label_smoothing: f32,
     /// Weight of the hand's points in the loss; used where the network has that output.
     pub points_weight: f32,
-    /// Folder of the checkpoint, and how often it is written.
-    pub checkpoint: Option<(PathBuf, Duration)>,
-    /// Whether to go on from that checkpoint.
-    pub resume: bool,
-    /// Set from outside to stop after the current step, with a checkpoint.
-    pub interrupted: Arc<AtomicBool>,
+    /// Where it begins, and its checkpoints.
+    pub steps: LoopOptions,
     /// Checkpoints of finished runs, with whose networks the weights are averaged at the end.
     pub blend: Vec<PathBuf>,
-    /// Passes over the training pictures.
-    pub epochs: usize,
     /// What the network is, for its checkpoints.
     pub network: Description,
-    /// What decides the run's steps: a checkpoint of another course is not gone on from.
-    pub course: Course,
 }
 
 /// What a checkpoint tells of its network.
@@ -86,37 +77,10 @@ pub struct Validation {
     pub accuracy: f64,
 }
 
-/// Why a run ended early: somebody asked it to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interrupted {
-    /// Steps that are done.
-    pub done: usize,
-    /// Steps of the whole run.
-    pub steps: usize,
-    /// Where all that was learned is kept; `None` where nothing was learned yet.
-    pub checkpoint: Option<PathBuf>,
-}
-
-impl fmt::Display for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.checkpoint {
-            Some(path) => write!(
-                f,
-                "interrupted after step {} of {}; all that was learned is kept in {}",
-                self.done,
-                self.steps,
-                path.display()
-            ),
-            None => f.write_str("interrupted before the first step; nothing was written"),
-        }
-    }
-}
-
-impl std::error::Error for Interrupted {}
-
 /// Told about a run as it goes on.
 pub trait Progress {
-    /// A batch of `images` crops was learned from, `done` of `steps` are.
+    /// A batch of `images` examples was learned from, `done` of `steps` are; `loss` is the mean of the
+    /// last ones.
     fn step(&mut self, done: usize, steps: usize, images: usize, loss: f64);
     /// An epoch is over.
     fn epoch(&mut self, epoch: &Epoch);
@@ -202,8 +166,9 @@ impl Predictions {
 ///
 /// # Errors
 /// When a picture cannot be read, the checkpoint cannot be resumed from, the loss is no longer a
-/// number, or, with [`Interrupted`], when it is interrupted. Where a checkpoint cannot be written, the
-/// old one stays and the run goes on, with a warning.
+/// number, or, with [`Interrupted`], when it is interrupted.
+///
+/// [`Interrupted`]: super::steps::Interrupted
 pub fn fit(
     net: LetterNet,
     loader: &Arc<Loader>,
@@ -212,30 +177,16 @@ pub fn fit(
     progress: &mut dyn Progress,
 ) -> Result<Fitted> {
     let backbone = ids(&net.backbone);
-    let mut trainer = Trainer::new(net, backbone, options.trainer);
-    let mut history: Vec<Epoch> = Vec::new();
-    let mut earlier = Duration::ZERO;
-    let started = Instant::now();
-    if let (Some((path, _)), true) = (&options.checkpoint, options.resume) {
-        let kept: Kept<Trained> = Kept::resume(path, &options.course)?;
-        trainer = trainer.resume(path)?;
-        history = kept.network.epochs;
-        earlier = kept.learned;
-    }
-    let per_epoch = loader.steps_per_epoch() as usize;
-    let steps = per_epoch * options.epochs;
-    let mut saved = Instant::now();
-    let start = trainer.steps_done();
-    let is_stopped = || options.interrupted.load(Ordering::Acquire);
-    let stopped = |done: usize| {
-        let checkpoint = options.checkpoint.as_ref().map(|(path, _)| path.clone());
-        let checkpoint = checkpoint.filter(|_| done > 0);
-        anyhow::Error::new(Interrupted {
-            done,
-            steps,
-            checkpoint,
-        })
+    let trainer = Trainer::new(net, backbone, options.trainer);
+    let network = Trained {
+        network: options.network.clone(),
+        epochs: Vec::new(),
     };
+    let mut run = TrainingLoop::begin(trainer, network, &options.steps)?;
+    run.network.network.clone_from(&options.network);
+    let per_epoch = loader.steps_per_epoch() as usize;
+    let (start, steps) = (run.trainer.steps_done(), run.trainer.steps());
+    let is_stopped = || options.steps.interrupted.load(Ordering::Acquire);
     let validate = |trainer: &Trainer<LetterNet>| -> Result<Option<Validation>> {
         if loader.val_len() == 0 {
             return Ok(None);
@@ -248,80 +199,46 @@ pub fn fit(
         }))
     };
     // It may have been interrupted while it judged the last epoch.
-    if let Some(last) = history.last_mut()
+    if let Some(last) = run.network.epochs.last_mut()
         && last.val.is_none()
         && start == last.epoch * per_epoch
     {
-        last.val = validate(&trainer)?;
+        last.val = validate(&run.trainer)?;
         progress.epoch(last);
     }
     let mut batches = loader.stream(start as u64, steps as u64, 4)?;
     let mut running = Running::new();
-    for step in start..steps {
-        if is_stopped() {
-            return Err(stopped(step));
-        }
-        let Some(batch) = batches.next().transpose()? else {
-            break;
-        };
+    while let Some(step) = run.next_step()? {
+        let batch = batches.next_batch()?;
         // Dropout draws from the device: a resumed run must draw the same.
         device.seed(loader.options().seed ^ (step as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let targets = targets(&batch, device);
-        let output = trainer
-            .net()
-            .forward(images(&batch, device), options.mode, options.frozen);
+        let net = run.trainer.net();
+        let output = net.forward(images(&batch, device), options.mode, options.frozen);
         let logits = values(output.logits.clone().detach())?;
         let loss = loss(output, targets, &batch, options, device);
         let value = f64::from(loss.clone().into_scalar::<f32>());
-        ensure!(
-            value.is_finite(),
-            "the loss is no longer a number after {step} steps: try a lower learning rate"
-        );
-        trainer.step(loss);
+        let recent = run.learn(loss, value)?;
         running.add(&batch, value, &logits);
-        progress.step(step + 1, steps, batch.len, value);
+        progress.step(step + 1, steps, batch.len, recent);
         if (step + 1) % per_epoch == 0 {
             let epoch = (step + 1) / per_epoch;
             let mut figures = running.take(epoch);
-            figures.val = validate(&trainer)?;
+            figures.val = validate(&run.trainer)?;
             progress.epoch(&figures);
-            history.push(figures);
+            run.network.epochs.push(figures);
             running = Running::new();
         }
-        if let Some((path, every)) = &options.checkpoint
-            && (saved.elapsed() >= *every || step + 1 == steps || is_stopped())
-        {
-            let kept = Kept {
-                course: options.course.clone(),
-                learned: earlier.saturating_add(started.elapsed()),
-                network: Trained {
-                    network: options.network.clone(),
-                    epochs: history.clone(),
-                },
-            };
-            trainer.set_note(serde_json::to_string(&kept)?);
-            let stopping = is_stopped();
-            match trainer.save(path) {
-                // What was learned is in memory still, and there may be room again.
-                Err(error) if !stopping => {
-                    tracing::warn!("{error:#}; the training goes on without it");
-                }
-                saved => saved?,
-            }
-            if stopping {
-                return Err(stopped(step + 1));
-            }
-            saved = Instant::now();
-        }
     }
-    let net = trainer.blended(&options.blend)?;
+    let net = run.trainer.blended(&options.blend)?;
     let device = device.clone().inner();
-    let predictions = predict(&net, loader, &device, &is_stopped)?.ok_or_else(|| stopped(steps))?;
+    let predictions = predict(&net, loader, &device, &is_stopped)?;
+    let predictions = predictions.ok_or_else(|| run.stopped())?;
     Ok(Fitted {
         net,
-        epochs: history,
+        earlier: run.earlier(),
+        epochs: run.network.epochs,
         predictions,
-        earlier,
     })
 }
 

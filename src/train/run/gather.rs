@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 
-use super::fit::Interrupted;
 use super::options::TrainOptions;
+use super::steps::Interrupted;
 use crate::model::Reads;
 use crate::train::data::copies::{Copies, Print};
 use crate::train::data::dataset::{Count, Dataset, Split};
@@ -53,13 +53,7 @@ pub fn gather(
     );
     let samples = dataset.samples.len();
     let looks = pictures.look_at_all(samples, || interrupted.load(Ordering::Acquire));
-    if interrupted.load(Ordering::Acquire) {
-        bail!(Interrupted {
-            done: 0,
-            steps: 0,
-            checkpoint: None,
-        });
-    }
+    Interrupted::check(interrupted)?;
     let mut prints: Vec<Print> = Vec::new();
     let mut bad = BTreeSet::new();
     let mut unreadable = Vec::new();

@@ -3,8 +3,9 @@
 //! - [`places`]: where it writes; [`mod@gather`]: its pictures, those left out that cannot be read.
 //! - [`options`]: what a run can be told; [`course`]: those of it that a checkpoint is kept with.
 //! - [`origin`]: a trained network to start from; [`description`]: what it is.
-//! - [`trainer`]: optimisation steps, weight averaging, checkpoints.
-//! - [`mod@fit`]: trains a letter network and judges it; [`hand`], [`sequence`]: runs that
+//! - [`trainer`]: optimisation steps, weight averaging, checkpoints; [`steps`]: the loop around them,
+//!   until the last step or until somebody asks it to stop.
+//! - [`mod@fit`]: trains a letter network and judges it; [`mod@hand`], [`mod@sequence`]: runs that
 //!   train a finder and a reader of sequences.
 //! - [`progress`], [`report`]: a run's bar and results.
 
@@ -19,13 +20,14 @@ pub mod places;
 pub mod progress;
 pub mod report;
 pub mod sequence;
+pub mod steps;
 pub mod trainer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use burn::module::Module;
 use burn::tensor::Device;
 
@@ -33,12 +35,13 @@ use self::course::Course;
 use self::description::Description;
 use self::fit::{FitOptions, Fitted, Predictions, fit, predict};
 use self::gather::{Gathered, gather};
-use self::options::{Backbone, Compute, TrainOptions};
+use self::options::{Compute, TrainOptions};
 use self::origin::Origin;
 use self::places::{Claim, Places};
 use self::progress::Steps;
 use self::report::{DataSummary, Figures, Reading, Report, source_commit};
-use self::trainer::{Checkpoint, Schedule, TrainerOptions, has_checkpoint};
+use self::steps::LoopOptions;
+use self::trainer::{Schedule, TrainerOptions, has_checkpoint};
 use crate::model::{Metadata, Model, Preprocessing, Reads};
 use crate::train::data::dataset::{Dataset, Split};
 use crate::train::data::loader::Loader;
@@ -89,7 +92,7 @@ pub fn run(
 ///
 /// # Errors
 /// When the data or the backbone cannot be read, training fails, a file cannot be written, or would
-/// take the place of another; and, with [`fit::Interrupted`], when it is interrupted.
+/// take the place of another; and, with [`steps::Interrupted`], when it is interrupted.
 pub fn train(
     options: &TrainOptions,
     origin: Option<&Origin>,
@@ -99,11 +102,9 @@ pub fn train(
     let dataset = Dataset::open(&options.data)?;
     let places = &options.places;
     let _claim = claim(options, places, &dataset)?;
-    ensure!(
-        !options.resume || has_checkpoint(&places.checkpoint),
-        "--resume has nothing to go on from: there is no checkpoint {}; leave it out to begin anew",
-        places.checkpoint.display()
-    );
+    if options.resume {
+        places.ensure_checkpoint()?;
+    }
     let gathered = gather(dataset, options, interrupted)?;
     let dataset = &gathered.dataset;
     let reads = gathered.reads;
@@ -205,10 +206,7 @@ fn claim(options: &TrainOptions, places: &Places, dataset: &Dataset) -> Result<C
         Some(hidden) => hidden * (FEATURES + outputs),
         None => FEATURES * outputs,
     };
-    let parameters = BACKBONE_NUMBERS + head;
-    // In f32 and in int8, and what describes them.
-    let networks = 5 * parameters as u64 + (1 << 20);
-    places.claim(options.existing, Checkpoint::of(parameters), networks)
+    places.claim(options.existing, BACKBONE_NUMBERS + head)
 }
 
 fn fit_on(
@@ -248,9 +246,7 @@ fn fit_on(
         }
         None => {
             let mut net = LetterNet::new(dataset.labels.len(), head, &device);
-            if let Backbone::File(path) = &options.backbone {
-                net.backbone = net.backbone.load_imagenet(path, &device)?;
-            }
+            net.backbone = options.backbone.fill(net.backbone, &device)?;
             net
         }
     };
@@ -271,11 +267,13 @@ fn fit_on(
         mode: options.statistics.mode(),
         label_smoothing: options.label_smoothing,
         points_weight: options.points_weight,
-        checkpoint: Some((options.places.checkpoint.clone(), options.checkpoint_every)),
-        interrupted: Arc::clone(interrupted),
-        resume,
+        steps: LoopOptions {
+            checkpoint: Some((options.places.checkpoint.clone(), options.checkpoint_every)),
+            resume,
+            interrupted: Arc::clone(interrupted),
+            course: course(options, *reads, dataset)?,
+        },
         blend: options.blend.clone(),
-        epochs: options.epochs,
         network: Description {
             labels: dataset.labels.clone(),
             hidden: options.hidden,
@@ -284,9 +282,14 @@ fn fit_on(
             crop_scale: options.crop_scale,
             reads: *reads,
         },
-        course: course(options, *reads, dataset)?,
     };
-    let fitted = fit(net, &loader, &fit_options, &device, &mut Steps::new())?;
+    let fitted = fit(
+        net,
+        &loader,
+        &fit_options,
+        &device,
+        &mut Steps::new("images"),
+    )?;
     Ok(Run {
         fitted,
         loader,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Serialize, Serializer};
 
-use super::trainer::{Checkpoint, has_checkpoint};
+use super::trainer::{checkpoint_bytes, has_checkpoint};
 
 /// The files and folders of one run, all named after its network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,18 +77,12 @@ impl Places {
         }
     }
 
-    /// Places in the current folder, named after the data: for a new run the first name that nothing
-    /// has yet, `pets`, `pets-2`, `pets-3` …; with `resume` the last one that has a checkpoint.
+    /// Places in the current folder: for a new run the first name that nothing has yet, `pets`,
+    /// `pets-2`, `pets-3` …; with `resume` the last one that has a checkpoint.
     ///
     /// # Errors
     /// When there is no checkpoint to go on from.
-    pub fn unnamed(data: &Path, report: Option<PathBuf>, resume: bool) -> Result<Places> {
-        let whole = fs::canonicalize(data).unwrap_or_else(|_| data.to_owned());
-        let name = match data.is_file() {
-            true => whole.file_stem(),
-            false => whole.file_name(),
-        };
-        let name = name.map_or("network".into(), |name| name.to_string_lossy());
+    pub fn unnamed(name: &str, report: Option<PathBuf>, resume: bool) -> Result<Places> {
         let mut last = None;
         for number in 1.. {
             let network = match number {
@@ -123,6 +117,11 @@ impl Places {
         }
     }
 
+    /// Where what a run makes of its data before it learns is kept for runs to come, `what` it is: `pets.frames`.
+    pub fn beside(&self, what: &str) -> PathBuf {
+        self.network.with_extension(what)
+    }
+
     /// The network in f32, which is written beside the other.
     fn network_f32(&self) -> PathBuf {
         self.network.with_extension("f32.onnx")
@@ -138,18 +137,25 @@ impl Places {
         ]
     }
 
-    /// Takes these places for a run that writes `checkpoint` and networks of at most `networks`
-    /// bytes.
+    /// Checks that there is a checkpoint here.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn ensure_checkpoint(&self) -> Result<()> {
+        ensure!(
+            has_checkpoint(&self.checkpoint),
+            "--resume has nothing to go on from: there is no checkpoint {}; leave it out to begin anew",
+            self.checkpoint.display()
+        );
+        Ok(())
+    }
+
+    /// Takes these places for a run of a network of so many `parameters`, its weights and statistics.
     ///
     /// # Errors
     /// When something is there that must stay, a name is a folder's or a file's where the other
     /// belongs, the place cannot be written to, has too little room, or another run has it.
-    pub fn claim(
-        &self,
-        existing: Existing,
-        checkpoint: Checkpoint,
-        networks: u64,
-    ) -> Result<Claim> {
+    pub fn claim(&self, existing: Existing, parameters: usize) -> Result<Claim> {
         let network = self.network.display();
         ensure!(
             !self.network.is_dir(),
@@ -176,7 +182,9 @@ impl Places {
             true => 1,
             false => 2,
         };
-        let needed = checkpoints * checkpoint.bytes + networks;
+        // In f32 and in int8, and what describes them.
+        let networks = 5 * parameters as u64 + (1 << 20);
+        let needed = checkpoints * checkpoint_bytes(parameters) + networks;
         let folder = folder_of(&self.network);
         let free = fs4::available_space(folder).with_context(|| {
             format!("cannot tell how much room there is in {}", folder.display())
@@ -281,6 +289,16 @@ impl Places {
     }
 }
 
+/// What a network that learned from `data` is called: as the folder or the table is.
+pub fn name_of(data: &Path) -> String {
+    let whole = fs::canonicalize(data).unwrap_or_else(|_| data.to_owned());
+    let name = match data.is_file() {
+        true => whole.file_stem(),
+        false => whole.file_name(),
+    };
+    name.map_or("network".into(), |name| name.to_string_lossy().into_owned())
+}
+
 /// The folder that a file lies in.
 fn folder_of(file: &Path) -> &Path {
     match file.parent() {
@@ -293,10 +311,10 @@ fn folder_of(file: &Path) -> &Path {
 mod tests {
     use super::*;
 
-    const SMALL: Checkpoint = Checkpoint { bytes: 1000 };
+    const SMALL: usize = 100;
 
-    fn told(places: &Places, existing: Existing, checkpoint: Checkpoint) -> String {
-        match places.claim(existing, checkpoint, 1000) {
+    fn told(places: &Places, existing: Existing, parameters: usize) -> String {
+        match places.claim(existing, parameters) {
             Ok(_) => String::new(),
             Err(error) => format!("{error:#}"),
         }
@@ -331,7 +349,7 @@ mod tests {
     fn two_runs_do_not_write_the_same_network() {
         let folder = tempfile::tempdir().unwrap();
         let places = Places::of(folder.path().join("pets.onnx"), None);
-        let first = places.claim(Existing::Keep, SMALL, 0).unwrap();
+        let first = places.claim(Existing::Keep, SMALL).unwrap();
         let told_second = told(&places, Existing::Keep, SMALL);
         assert!(told_second.contains("under way"), "{told_second}");
         drop(first);
@@ -343,8 +361,7 @@ mod tests {
     fn too_little_room_is_told_before_the_training() {
         let folder = tempfile::tempdir().unwrap();
         let places = Places::of(folder.path().join("pets.onnx"), None);
-        let huge = Checkpoint { bytes: 1 << 60 };
-        let told = told(&places, Existing::Keep, huge);
+        let told = told(&places, Existing::Keep, 1 << 56);
         assert!(
             told.contains("room for") && told.contains("--out"),
             "{told}"

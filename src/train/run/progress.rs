@@ -17,7 +17,10 @@ pub struct Steps {
     started: Instant,
     /// Steps that were done before this run went on from them.
     before: Option<usize>,
-    images: usize,
+    /// What is learned from.
+    examples: &'static str,
+    /// How many so far.
+    seen: usize,
 }
 
 #[derive(Debug)]
@@ -27,8 +30,8 @@ enum Shown {
 }
 
 impl Steps {
-    /// A bar if stderr is a terminal, else lines.
-    pub fn new() -> Steps {
+    /// A bar if stderr is a terminal, else lines; `examples` names what is learned from.
+    pub fn new(examples: &'static str) -> Steps {
         let now = Instant::now();
         Steps {
             shown: if std::io::stderr().is_terminal() {
@@ -38,7 +41,8 @@ impl Steps {
             },
             started: now,
             before: None,
-            images: 0,
+            examples,
+            seen: 0,
         }
     }
 
@@ -59,18 +63,13 @@ impl Steps {
     }
 }
 
-impl Default for Steps {
-    fn default() -> Self {
-        Steps::new()
-    }
-}
-
 impl Progress for Steps {
     fn step(&mut self, done: usize, steps: usize, images: usize, loss: f64) {
         let before = *self.before.get_or_insert(done.saturating_sub(1));
-        self.images += images;
+        self.seen += images;
+        let seen = (self.seen, self.examples);
         let elapsed = self.started.elapsed();
-        let figures = figures(done - before, steps - before, self.images, elapsed, loss);
+        let figures = figures(done - before, steps - before, seen, elapsed, loss);
         self.show(done, steps, &figures);
     }
 
@@ -99,14 +98,20 @@ fn bar() -> ProgressBar {
     ProgressBar::new(0).with_style(style)
 }
 
-/// Speed, loss and time left after `done` of `steps` steps and `images` crops in `elapsed`.
-fn figures(done: usize, steps: usize, images: usize, elapsed: Duration, loss: f64) -> String {
+/// Speed, loss and time left after `done` of `steps` steps and so many examples in `elapsed`.
+fn figures(
+    done: usize,
+    steps: usize,
+    (seen, examples): (usize, &str),
+    elapsed: Duration,
+    loss: f64,
+) -> String {
     let seconds = elapsed.as_secs_f64().max(1e-3);
     let left = seconds / done.max(1) as f64 * steps.saturating_sub(done) as f64;
     let left = Duration::from_secs_f64(left.min(1e9));
     format!(
-        "{:.1} images/s, loss {loss:.3}, {} left",
-        images as f64 / seconds,
+        "{:.1} {examples}/s, loss {loss:.3}, {} left",
+        seen as f64 / seconds,
         HumanDuration(left)
     )
 }
@@ -140,7 +145,7 @@ mod tests {
 
     #[test]
     fn time_left_is_what_the_remaining_steps_take_at_this_speed() {
-        let line = figures(100, 400, 3200, Duration::from_secs(60), 1.5);
+        let line = figures(100, 400, (3200, "images"), Duration::from_secs(60), 1.5);
         assert_eq!(line, "53.3 images/s, loss 1.500, 3 minutes left");
     }
 

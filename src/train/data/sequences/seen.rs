@@ -82,8 +82,8 @@ pub fn folder(cache: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// What the networks say of clips; `told` hears of each that is done. A clip that cannot be read is left
-/// out, with a warning.
+/// What the networks say of clips; `told` hears of each that is done, and its error ends it. A clip that
+/// cannot be read is left out, with a warning.
 ///
 /// # Errors
 /// When the folder cannot be written.
@@ -91,7 +91,7 @@ pub fn clips(
     folder: &Path,
     clips: &[Clip],
     recognizer: &Recognizer,
-    told: impl Fn(&Clip) + Sync,
+    told: impl Fn(&Clip) -> Result<()> + Sync,
 ) -> Result<Vec<SeenClip>> {
     let seen = (clips.par_iter())
         .map(|clip| {
@@ -106,7 +106,7 @@ pub fn clips(
                     }
                 },
             };
-            told(clip);
+            told(clip)?;
             Ok(frames.map(|frames| SeenClip {
                 name: clip.name.clone(),
                 signer: clip.signer.clone(),
@@ -139,11 +139,17 @@ fn look(clip: &Clip, mut recognizer: Recognizer) -> Result<Vec<Observation>> {
     }
 }
 
-/// What the letter network says of the training crops of a folder of them.
+/// What the letter network says of the training crops of a folder of them; an error of `check`, which is
+/// asked before each, ends it.
 ///
 /// # Errors
 /// When a picture cannot be read, or the folder cannot be written.
-pub fn crops(folder: &Path, dataset: &Dataset, reader: &LetterReader) -> Result<Vec<SeenCrop>> {
+pub fn crops(
+    folder: &Path,
+    dataset: &Dataset,
+    reader: &LetterReader,
+    check: impl Fn() -> Result<()> + Sync,
+) -> Result<Vec<SeenCrop>> {
     let path = folder.join("crops.json");
     if let Some(seen) = kept(&path)? {
         return Ok(seen);
@@ -153,6 +159,7 @@ pub fn crops(folder: &Path, dataset: &Dataset, reader: &LetterReader) -> Result<
         .map_init(
             || reader.clone(),
             |reader, &at| {
+                check()?;
                 let sample = &dataset.samples[at];
                 let label = dataset
                     .labels
@@ -217,14 +224,21 @@ fn beside(hand: Rect, rng: &mut StdRng) -> Rect {
     }
 }
 
-/// What the networks say of the drawn hand while it spells, as a right hand and as a left one.
+/// What the networks say of the drawn hand while it spells, as a right hand and as a left one; an error of
+/// `check`, which is asked before each word, ends it.
 ///
 /// # Errors
 /// When a network fails, or the folder cannot be written.
-pub fn drawn(folder: &Path, letters: &[String], recognizer: &Recognizer) -> Result<Vec<Track>> {
+pub fn drawn(
+    folder: &Path,
+    letters: &[String],
+    recognizer: &Recognizer,
+    check: impl Fn() -> Result<()> + Sync,
+) -> Result<Vec<Track>> {
     let tracks = (DRAWN.par_iter())
         .flat_map(|word| [(*word, false), (*word, true)])
         .map(|(word, mirrored)| {
+            check()?;
             let side = if mirrored { "left" } else { "right" };
             let path = folder.join(format!("drawn-{word}-{side}.json"));
             let frames = match kept(&path)? {

@@ -1,12 +1,118 @@
 //! The command line of a training run.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
+use anyhow::{Result, ensure};
 use clap::Args;
 
 use super::values::{Augment, Backbone, BalanceBy, Compute, Folds, Freeze, Preset, Statistics};
 use crate::model::Reads;
 use crate::train::data::dataset::Exclude;
+use crate::train::run::course::Course;
+use crate::train::run::places::{Claim, Existing, Places};
+use crate::train::run::steps::LoopOptions;
+
+/// Where a run writes, and where it begins, whatever it trains.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Where the network goes; report and checkpoint go beside it. What is there already stays
+    /// [default: in the current folder, under a name that nothing has yet]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Replace a network, a report or a checkpoint that is there already
+    #[arg(long)]
+    pub force: bool,
+    /// Folder for the report [default: beside the network, ending in .report]
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// Go on from the last checkpoint, to the very step
+    #[arg(long)]
+    pub resume: bool,
+    /// Minutes between checkpoints
+    #[arg(long, value_name = "MINUTES", default_value_t = 3.0)]
+    pub checkpoint_every: f32,
+    /// Decides every random choice
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+impl RunArgs {
+    /// The run's places; `name` is what its network is called where `--out` does not say.
+    ///
+    /// # Errors
+    /// When `--resume` finds no checkpoint of that name in the current folder.
+    pub fn places(&self, name: &str) -> Result<Places> {
+        let report = self.report.clone();
+        match &self.out {
+            Some(out) => Ok(Places::of(out.clone(), report)),
+            None => Places::unnamed(name, report, self.resume),
+        }
+    }
+
+    /// What becomes of what is there already.
+    pub fn existing(&self) -> Existing {
+        Existing::of(self.resume, self.force)
+    }
+
+    /// Time between checkpoints.
+    ///
+    /// # Errors
+    /// When it makes no sense.
+    pub fn checkpoint_every(&self) -> Result<Duration> {
+        let minutes = self.checkpoint_every;
+        ensure!(
+            minutes > 0.0 && minutes <= 24.0 * 60.0,
+            "--checkpoint-every must be above 0 and at most a day, not {minutes} minutes"
+        );
+        Ok(Duration::from_secs_f32(minutes * 60.0))
+    }
+
+    /// Takes `places` for a run of a network of so many `parameters`.
+    ///
+    /// # Errors
+    /// As [`Places::claim`], and when there is no checkpoint that `--resume` could go on from.
+    pub fn claim(&self, places: &Places, parameters: usize) -> Result<Claim> {
+        let claim = places.claim(self.existing(), parameters)?;
+        if self.resume {
+            places.ensure_checkpoint()?;
+        }
+        Ok(claim)
+    }
+
+    /// How a run of this `course` goes through its steps.
+    ///
+    /// # Errors
+    /// When the time between checkpoints makes no sense.
+    pub fn steps(
+        &self,
+        places: &Places,
+        course: Course,
+        interrupted: &Arc<AtomicBool>,
+    ) -> Result<LoopOptions> {
+        Ok(LoopOptions {
+            checkpoint: Some((places.checkpoint.clone(), self.checkpoint_every()?)),
+            resume: self.resume,
+            interrupted: Arc::clone(interrupted),
+            course,
+        })
+    }
+}
+
+/// What a network starts from that stands on a backbone.
+#[derive(Debug, Clone, Args)]
+pub struct BackboneArgs {
+    /// ImageNet weights to start from, which scripts/fetch-backbone downloads, or `none` for
+    /// random ones
+    #[arg(
+        long,
+        value_name = "FILE|none",
+        default_value = "models/backbone/mobilenet_v2.pth"
+    )]
+    pub backbone: Backbone,
+}
 
 /// Trains a network that names the letter a hand signs, or the class of any picture.
 #[derive(Debug, Clone, Args)]
@@ -33,21 +139,12 @@ pub struct TrainArgs {
     /// of one video
     #[arg(long)]
     pub no_copies: bool,
-    /// Where the int8 network goes; report and checkpoint go beside it. What is there already stays
-    /// [default: the data's name and .onnx, in the current folder, numbered where that is taken]
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// Replace a network, a report or a checkpoint that is there already
-    #[arg(long)]
-    pub force: bool,
-    /// ImageNet weights to start from, which scripts/fetch-backbone downloads, or `none` for
-    /// random ones
-    #[arg(
-        long,
-        value_name = "FILE|none",
-        default_value = "models/backbone/mobilenet_v2.pth"
-    )]
-    pub backbone: Backbone,
+    /// Where it writes, and where it begins
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// What it starts from
+    #[command(flatten)]
+    pub start: BackboneArgs,
     /// Network to start from instead: a file that this program wrote, in int8 or f32, or a run's
     /// checkpoint. Its classes are kept; those that only the data have are added
     #[arg(long, value_name = "FILE|DIR", conflicts_with = "backbone")]
@@ -125,18 +222,6 @@ pub struct TrainArgs {
     /// how each signer is read by the network that never saw them, and write no network
     #[arg(long, value_name = "signers[=N]")]
     pub folds: Option<Folds>,
-    /// Decides every random choice
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// Go on from the last checkpoint, to the very step
-    #[arg(long)]
-    pub resume: bool,
-    /// Minutes between checkpoints
-    #[arg(long, value_name = "MINUTES", default_value_t = 3.0)]
-    pub checkpoint_every: f32,
-    /// Folder for report.json and curves [default: beside the network, ending in .report]
-    #[arg(long, value_name = "DIR")]
-    pub report: Option<PathBuf>,
     /// What computes
     #[arg(long, value_enum, default_value_t = Compute::Cpu)]
     pub device: Compute,

@@ -20,9 +20,9 @@ use crate::recognize::crop::MAX_SIZE;
 use crate::train::data::dataset::DataSource;
 use crate::train::data::loader::{LoaderOptions, NothingShares};
 use crate::train::run::origin::Origin;
-use crate::train::run::places::{Existing, Places};
+use crate::train::run::places::{Existing, Places, name_of};
 
-pub use args::TrainArgs;
+pub use args::{BackboneArgs, RunArgs, TrainArgs};
 pub use values::{Augment, Backbone, BalanceBy, Compute, Folds, Freeze, Preset, Statistics};
 
 /// Crops take this much of the hand's surroundings: their side is so many times the larger side of
@@ -138,24 +138,21 @@ impl TrainArgs {
             "--preset adapt needs a trained network to adapt: name one with --from"
         );
         let preset = named.defaults();
-        let places = match self.out {
-            Some(out) => Places::of(out, self.report),
-            None => Places::unnamed(&self.data, self.report, self.resume)?,
-        };
+        let places = self.run.places(&name_of(&self.data))?;
         let options = TrainOptions {
             data: DataSource {
                 path: self.data,
                 frames: self.frames,
                 exclude: self.exclude,
                 val_fraction: self.val_fraction,
-                seed: self.seed,
+                seed: self.run.seed,
                 skip_unreadable: self.skip_unreadable,
                 no_copies: self.no_copies,
                 known: network.map_or_else(Vec::new, |network| network.labels.clone()),
             },
             places,
-            existing: Existing::of(self.resume, self.force),
-            backbone: self.backbone,
+            existing: self.run.existing(),
+            backbone: self.start.backbone,
             from: self.from,
             preset: named,
             statistics,
@@ -183,9 +180,9 @@ impl TrainArgs {
             calibrate: named != Preset::Adapt,
             blend: self.blend,
             folds: self.folds,
-            seed: self.seed,
-            resume: self.resume,
-            checkpoint_every: minutes(self.checkpoint_every)?,
+            seed: self.run.seed,
+            resume: self.run.resume,
+            checkpoint_every: self.run.checkpoint_every()?,
             device: self.device,
         };
         options.check()?;
@@ -257,12 +254,4 @@ impl TrainOptions {
         }
         Ok(())
     }
-}
-
-fn minutes(minutes: f32) -> Result<Duration> {
-    ensure!(
-        minutes > 0.0 && minutes <= 24.0 * 60.0,
-        "--checkpoint-every must be above 0 and at most a day, not {minutes} minutes"
-    );
-    Ok(Duration::from_secs_f32(minutes * 60.0))
 }

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::Device;
 use clap::ValueEnum;
 use serde::{Serialize, Serializer};
 
 use crate::train::data::augment::Recipe;
 use crate::train::data::loader::Balance;
 use crate::train::network::block::Mode;
+use crate::train::network::mobilenet::MobileNet;
 
 /// Which recipe to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -115,6 +117,19 @@ pub enum Backbone {
     Random,
     /// torchvision's file.
     File(PathBuf),
+}
+
+impl Backbone {
+    /// Fills a backbone with these weights.
+    ///
+    /// # Errors
+    /// When their file cannot be read or is another network's.
+    pub fn fill(&self, net: MobileNet, device: &Device) -> Result<MobileNet> {
+        match self {
+            Backbone::Random => Ok(net),
+            Backbone::File(path) => net.load_imagenet(path, device),
+        }
+    }
 }
 
 impl FromStr for Backbone {

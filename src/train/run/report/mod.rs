@@ -99,11 +99,7 @@ impl Report {
     /// # Errors
     /// When the folder cannot be made or a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the report's folder {}", folder.display()))?;
-        let mut json = serde_json::to_vec_pretty(self).context("cannot write the report's JSON")?;
-        json.push(b'\n');
-        write_whole(&folder.join("report.json"), &json)?;
+        write_json(folder, self)?;
         let best = self.int8.as_ref().unwrap_or(&self.f32);
         for (name, plot) in [
             ("accuracy.svg", plots::accuracy(&self.epochs)?),
@@ -129,6 +125,19 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// Writes a run's figures to `report.json` in `folder`, whole or not at all. Makes the folder where it is
+/// missing.
+///
+/// # Errors
+/// When the folder cannot be made or the file cannot be written.
+pub fn write_json(folder: &Path, report: &impl Serialize) -> Result<()> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the report's folder {}", folder.display()))?;
+    let mut json = serde_json::to_vec_pretty(report).context("cannot write the report's JSON")?;
+    json.push(b'\n');
+    write_whole(&folder.join("report.json"), &json)
 }
 
 /// The commit that this program's source is at, with `-dirty` behind it where files were changed;

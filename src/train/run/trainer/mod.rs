@@ -28,6 +28,16 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// So many steps, the first tenth of which, at most a hundred, are the rise.
+    pub fn rising(steps: usize, backbone: f64, head: f64) -> Schedule {
+        Schedule {
+            steps,
+            warmup: (steps / 10).min(100),
+            backbone,
+            head,
+        }
+    }
+
     /// The share of the highest rates that step `step` learns with, 0 to 1.
     pub fn factor(&self, step: usize) -> f64 {
         if step < self.warmup {
@@ -76,21 +86,11 @@ struct Progress {
     options: TrainerOptions,
 }
 
-/// A checkpoint, as far as it is known before there is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
-    /// What it takes at most, in bytes.
-    pub bytes: u64,
-}
-
-impl Checkpoint {
-    /// Of a network of `parameters` weights and as many statistics at most: its own file, the average,
-    /// and two moments of each weight, in four bytes each, and what describes them.
-    pub fn of(parameters: usize) -> Checkpoint {
-        Checkpoint {
-            bytes: 5 * 4 * parameters as u64 + (1 << 20),
-        }
-    }
+/// What a checkpoint takes at most, in bytes, of a network of `parameters` weights and as many statistics
+/// at most: its own file, the average, and two moments of each weight, in four bytes each, and what
+/// describes them.
+pub fn checkpoint_bytes(parameters: usize) -> u64 {
+    5 * 4 * parameters as u64 + (1 << 20)
 }
 
 /// Whether a checkpoint lies in the folder `path`, whole or as it was when the program died.
@@ -147,6 +147,11 @@ impl<M: Module> Trainer<M> {
     /// Steps done.
     pub fn steps_done(&self) -> usize {
         self.step
+    }
+
+    /// Steps of the whole run.
+    pub fn steps(&self) -> usize {
+        self.options.schedule.steps
     }
 
     /// Replaces the text kept with checkpoints for whoever drives the run, which [`read_note`] reads; empty

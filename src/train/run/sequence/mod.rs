@@ -2,10 +2,13 @@
 //! out.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, ensure};
+use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use clap::Args;
 use indicatif::ProgressBar;
@@ -14,10 +17,16 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::course::{Course, Kept};
-use super::report::source_commit;
+use super::course::Course;
+use super::fit::Progress;
+use super::options::RunArgs;
+use super::places::Places;
+use super::progress::Steps;
+use super::report::{source_commit, write_json};
+use super::steps::{Interrupted, LoopOptions, TrainingLoop};
 use super::trainer::{Schedule, Trainer, TrainerOptions};
 use crate::base::files::write_whole;
+use crate::base::hash::Fnv;
 use crate::commands::eval::clips::{Outcome, figures};
 use crate::commands::inputs::ReaderArgs;
 use crate::model::{Model, NOTHING, SequenceMetadata, SequenceModel};
@@ -36,6 +45,9 @@ use crate::train::file::export::sequence::{Block, Linear, to_sequence};
 use crate::train::network::ctc::lay;
 use crate::train::network::sequence::{DILATIONS, Layer, Layers, Norm, SequenceNet};
 use crate::train::network::values;
+
+/// What a network is called where `--out` does not say.
+pub const NAME: &str = "sequence";
 
 /// Highest learning rate.
 const LEARNING_RATE: f64 = 2e-3;
@@ -61,9 +73,6 @@ pub struct SequenceArgs {
     /// Leave out a signer's clips (repeatable)
     #[arg(long, value_name = "SIGNER")]
     pub exclude: Vec<String>,
-    /// Where the network goes
-    #[arg(long, value_name = "FILE", default_value = "models/sequence.onnx")]
-    pub out: PathBuf,
     /// Folder for what the networks say of clips and crops [default: beside the network]
     #[arg(long, value_name = "DIR")]
     pub seen: Option<PathBuf>,
@@ -85,15 +94,9 @@ pub struct SequenceArgs {
         allow_negative_numbers = true
     )]
     pub caution: f32,
-    /// Decides every random choice
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// Go on from the last checkpoint, to the very step
-    #[arg(long)]
-    pub resume: bool,
-    /// Minutes between checkpoints
-    #[arg(long, value_name = "MINUTES", default_value_t = 2.0)]
-    pub checkpoint_every: f32,
+    /// Where it writes, and where it begins
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// What a run made.
@@ -109,29 +112,44 @@ struct SequenceReport {
     sequences: Counts,
     /// Seconds of training, resumed parts added.
     train_seconds: f64,
-    /// Mean loss of the last fifty steps.
-    loss: f64,
+    /// Mean loss of the last fifty steps; `None` where all of them were done before a resumed run.
+    loss: Option<f64>,
     bytes: usize,
     /// What `eval --clips` says of the clips to be judged by, read from what the networks say of them,
     /// by caution.
     dev: BTreeMap<String, Value>,
 }
 
-/// Trains, writes the network and its report, and returns what is to be printed.
+/// Trains, writes the network and its report to `places`, and returns what is to be printed.
 ///
 /// # Errors
-/// When the data cannot be read, a checkpoint is another run's, the loss is no longer a number, or a file
-/// cannot be written.
-pub fn run(args: &SequenceArgs) -> Result<String> {
+/// When the data cannot be read, a checkpoint is another run's, the loss is no longer a number, a file
+/// cannot be written, or would take the place of another; and, with [`Interrupted`], when it is
+/// interrupted.
+pub fn run(args: &SequenceArgs, places: &Places, interrupted: &Arc<AtomicBool>) -> Result<String> {
     ensure!(
         args.batch > 0 && args.steps > 0 && args.channels > 0,
         "--batch, --steps and --channels need at least 1"
     );
-    let data = Data::read(args)?;
-    let (net, seconds, loss) = learn(args, &data)?;
+    let model = Model::embedded()?;
+    let labels: Vec<String> = model.labels().iter().map(ToString::to_string).collect();
+    let letters: Vec<String> = (labels.iter())
+        .filter(|label| *label != NOTHING)
+        .cloned()
+        .collect();
+    let [inputs, outputs] = [width(labels.len()), letters.len() + 1];
+    let net = SequenceNet::new(inputs, args.channels, outputs, &Device::flex());
+    let _claim = args.run.claim(places, net.num_params())?;
+    let seen = match &args.seen {
+        Some(folder) => folder.clone(),
+        None => places.beside("seen"),
+    };
+    let data = Data::read(args, &seen, (model, &letters), interrupted)?;
+    let steps = args.run.steps(places, course(args, &data)?, interrupted)?;
+    let (net, seconds, loss) = learn(args, &data.sequences, [inputs, outputs], &steps)?;
     let metadata = SequenceMetadata {
-        labels: data.labels.clone(),
-        letters: data.letters.clone(),
+        labels,
+        letters,
         rate: RATE,
         caution: args.caution,
         license: "MIT OR Apache-2.0".to_owned(),
@@ -152,13 +170,13 @@ pub fn run(args: &SequenceArgs) -> Result<String> {
         summary = report.table();
         dev.insert(caution.to_string(), serde_json::to_value(&report)?);
     }
-    write_whole(&args.out, &bytes)?;
+    write_whole(&places.network, &bytes)?;
     let report = SequenceReport {
         commit: source_commit(),
         steps: args.steps,
         batch: args.batch,
         channels: args.channels,
-        seed: args.seed,
+        seed: args.run.seed,
         caution: args.caution,
         excluded: args.exclude.clone(),
         sequences: data.sequences.counts(),
@@ -167,28 +185,35 @@ pub fn run(args: &SequenceArgs) -> Result<String> {
         bytes: bytes.len(),
         dev,
     };
-    let path = args.out.with_extension("report.json");
-    write_whole(&path, &serde_json::to_vec_pretty(&report)?)?;
+    write_json(&places.report, &report)?;
+    let loss = loss.map_or(String::new(), |loss| format!("loss {loss:.3} "));
     Ok(format!(
-        "{summary}\nloss {loss:.3} after {seconds:.0} s\nnetwork: {} ({} bytes)\nreport: {}\n",
-        args.out.display(),
+        "{summary}\n{loss}after {seconds:.0} s\nnetwork: {} ({} bytes)\nreport: {}\n",
+        places.network.display(),
         bytes.len(),
-        path.display()
+        places.report.display()
     ))
 }
 
 /// What is learned from and judged by.
 struct Data {
-    labels: Vec<String>,
-    letters: Vec<String>,
     sequences: Sequences,
     dev_clips: Vec<Clip>,
     dev: Vec<SeenClip>,
     signers: usize,
+    /// What tells these data from others, by name.
+    facts: BTreeMap<String, String>,
 }
 
 impl Data {
-    fn read(args: &SequenceArgs) -> Result<Data> {
+    /// Reads it; what `model`, the network that tells `letters` apart, and the finder say of it is kept in the
+    /// folder `cache`.
+    fn read(
+        args: &SequenceArgs,
+        cache: &Path,
+        (model, letters): (Model, &[String]),
+        interrupted: &AtomicBool,
+    ) -> Result<Data> {
         let dataset = Dataset::open(&DataSource {
             path: args.data.clone(),
             ..DataSource::default()
@@ -196,47 +221,43 @@ impl Data {
         let mut train = clips::clips(&args.clips, Some("train"))?;
         train.retain(|clip| !args.exclude.contains(&clip.signer));
         let dev_clips = clips::clips(&args.clips, Some("dev"))?;
-        let model = Model::embedded()?;
-        let labels: Vec<String> = model.labels().iter().map(ToString::to_string).collect();
-        let letters: Vec<String> = (labels.iter())
-            .filter(|label| *label != NOTHING)
-            .cloned()
-            .collect();
+        let labels = model.labels().len();
         let origin = Origin::Path(args.clips.with_extension("mp4"));
         let recognizer = ReaderArgs::default().recognizer_of_frames(&origin)?;
-        let beside = args.out.with_extension("seen");
-        let folder = seen::folder(args.seen.as_ref().unwrap_or(&beside))?;
+        let folder = seen::folder(cache)?;
+        let check = || Interrupted::check(interrupted);
         let bar = ProgressBar::new((train.len() + dev_clips.len()) as u64);
-        let told = |_: &Clip| bar.inc(1);
+        let told = |_: &Clip| {
+            bar.inc(1);
+            check()
+        };
         let seen = seen::clips(&folder, &train, &recognizer, told)?;
         let dev = seen::clips(&folder, &dev_clips, &recognizer, told)?;
         bar.finish_and_clear();
-        let crops = seen::crops(&folder, &dataset, &LetterReader::new(model))?;
-        let drawn = seen::drawn(&folder, &letters, &recognizer)?;
+        let crops = seen::crops(&folder, &dataset, &LetterReader::new(model), check)?;
+        let drawn = seen::drawn(&folder, letters, &recognizer, check)?;
         let gives_joints = crops.iter().any(|crop| crop.joints.is_some());
         let paths = match &args.joints {
-            Some(folder) if gives_joints => Some(Paths::read(folder, &letters)?),
+            Some(folder) if gives_joints => Some(Paths::read(folder, letters)?),
             _ => None,
         };
+        let mut facts = dataset.fingerprint(&args.data);
+        facts.extend(facts_of(&train, &dev_clips));
+        let joints = paths.as_ref().map_or(0, Paths::count);
+        facts.insert("sequences of joints".to_owned(), joints.to_string());
+        let networks = folder.file_name().unwrap_or_default().to_string_lossy();
+        facts.insert("seen by the networks".to_owned(), format!("#{networks}"));
         let mut signers: Vec<&String> = seen.iter().map(|clip| &clip.signer).collect();
         signers.sort();
         signers.dedup();
         let signers = signers.len();
+        let seed = args.run.seed;
         Ok(Data {
-            sequences: Sequences::new(
-                labels.len(),
-                &letters,
-                &seen,
-                &crops,
-                drawn,
-                paths,
-                args.seed,
-            ),
-            labels,
-            letters,
+            sequences: Sequences::new(labels, letters, &seen, &crops, drawn, paths, seed),
             dev_clips,
             dev,
             signers,
+            facts,
         })
     }
 
@@ -257,78 +278,68 @@ impl Data {
     }
 }
 
-/// Trains; returns the averaged network, seconds of training, and the last steps' mean loss.
-fn learn(args: &SequenceArgs, data: &Data) -> Result<(SequenceNet, f64, f64)> {
-    let device = Device::flex().autodiff();
-    device.seed(args.seed);
-    let inputs = width(data.labels.len());
-    let net = SequenceNet::new(inputs, args.channels, data.letters.len() + 1, &device);
-    let options = TrainerOptions {
-        schedule: Schedule {
-            steps: args.steps,
-            warmup: (args.steps / 10).min(100),
-            backbone: LEARNING_RATE,
-            head: LEARNING_RATE,
-        },
-        weight_decay: 0.02,
-        average: 0.998,
-        keep: 0.0,
-    };
-    let mut trainer = Trainer::new(net, Vec::new(), options);
-    let checkpoint = args.out.with_extension("checkpoint");
-    let course = Course::of(
+/// What tells clips from others: how many there are, and a hash of their names, sizes, signers and texts.
+fn facts_of(train: &[Clip], dev: &[Clip]) -> BTreeMap<String, String> {
+    let mut hash = Fnv::default();
+    for clip in train.iter().chain(dev) {
+        for word in [&*clip.name, &*clip.signer, clip.kind.name(), &*clip.text] {
+            hash.add_bytes(word.as_bytes());
+        }
+        hash.add(fs::metadata(&clip.path).map_or(0, |file| file.len()));
+    }
+    BTreeMap::from([
+        ("clips to learn from".to_owned(), train.len().to_string()),
+        ("clips to be judged by".to_owned(), dev.len().to_string()),
+        (
+            "clips by name, size, signer and text".to_owned(),
+            format!("#{:016x}", hash.value()),
+        ),
+    ])
+}
+
+/// What decides a run's steps: its options and its data.
+fn course(args: &SequenceArgs, data: &Data) -> Result<Course> {
+    let mut course = Course::of(
         &json!({
             "exclude": args.exclude,
             "steps": args.steps,
             "batch": args.batch,
             "channels": args.channels,
-            "seed": args.seed,
+            "seed": args.run.seed,
         }),
         &[],
     )?;
-    let mut earlier = Duration::ZERO;
-    if args.resume {
-        let kept: Kept<()> = Kept::resume(&checkpoint, &course)?;
-        trainer = trainer.resume(&checkpoint)?;
-        earlier = kept.learned;
+    course.add_data(data.facts.clone());
+    Ok(course)
+}
+
+/// Trains; returns the averaged network, seconds of training, and the last steps' mean loss.
+fn learn(
+    args: &SequenceArgs,
+    sequences: &Sequences,
+    [inputs, outputs]: [usize; 2],
+    options: &LoopOptions,
+) -> Result<(SequenceNet, f64, Option<f64>)> {
+    let device = Device::flex().autodiff();
+    device.seed(args.run.seed);
+    let net = SequenceNet::new(inputs, args.channels, outputs, &device);
+    let how = TrainerOptions {
+        schedule: Schedule::rising(args.steps, LEARNING_RATE, LEARNING_RATE),
+        weight_decay: 0.02,
+        average: 0.998,
+        keep: 0.0,
+    };
+    let trainer = Trainer::new(net, Vec::new(), how);
+    let mut run = TrainingLoop::begin(trainer, (), options)?;
+    let mut progress = Steps::new("sequences");
+    while let Some(step) = run.next_step()? {
+        let batch = sequences.batch(step as u64, args.batch)?;
+        let (value, loss) = loss(run.trainer.net(), &batch, inputs, &device)?;
+        let recent = run.learn(loss, value)?;
+        progress.step(step + 1, args.steps, args.batch, recent);
     }
-    let every = Duration::from_secs_f32((args.checkpoint_every * 60.0).clamp(1.0, 1e6));
-    let (started, mut saved) = (Instant::now(), Instant::now());
-    let mut losses = Vec::new();
-    for step in trainer.steps_done()..args.steps {
-        let batch = data.sequences.batch(step as u64, args.batch)?;
-        let (value, loss) = loss(trainer.net(), &batch, inputs, &device)?;
-        ensure!(
-            value.is_finite(),
-            "the loss is no longer a number after {step} steps"
-        );
-        trainer.step(loss);
-        losses.push(value);
-        if (step + 1).is_multiple_of(50) {
-            let last = &losses[losses.len().saturating_sub(50)..];
-            let mean = last.iter().sum::<f64>() / last.len() as f64;
-            let seconds = started.elapsed().as_secs();
-            eprintln!(
-                "step {} of {}: loss {mean:.3}, {seconds} s",
-                step + 1,
-                args.steps
-            );
-        }
-        if saved.elapsed() >= every || step + 1 == args.steps {
-            let kept = Kept {
-                course: course.clone(),
-                learned: earlier.saturating_add(started.elapsed()),
-                network: (),
-            };
-            trainer.set_note(serde_json::to_string(&kept)?);
-            trainer.save(&checkpoint)?;
-            saved = Instant::now();
-        }
-    }
-    let last = &losses[losses.len().saturating_sub(50)..];
-    let mean = last.iter().sum::<f64>() / last.len().max(1) as f64;
-    let seconds = earlier.saturating_add(started.elapsed()).as_secs_f64();
-    Ok((trainer.averaged(), seconds, mean))
+    let seconds = run.learned().as_secs_f64();
+    Ok((run.trainer.averaged(), seconds, run.recent_loss()))
 }
 
 /// The loss of a batch, and a tensor whose derivatives are the loss's: each sequence counts by its
@@ -426,122 +437,4 @@ fn spell(mut reader: SequenceReader, frames: &[Observation]) -> Result<Outcome> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LABELS: usize = 5;
-
-    fn metadata() -> SequenceMetadata {
-        let names = |count: usize| (0..count).map(|at| format!("L{at}")).collect();
-        SequenceMetadata {
-            labels: names(LABELS),
-            letters: names(4),
-            rate: RATE,
-            caution: 0.0,
-            license: String::new(),
-            training_commit: String::new(),
-            data: String::new(),
-        }
-    }
-
-    fn rows(steps: usize) -> Vec<f32> {
-        let number = |at: usize| ((at * 7919 % 1013) as f32 / 1013.0 - 0.5) * 2.0;
-        (0..steps * width(LABELS)).map(number).collect()
-    }
-
-    #[test]
-    fn the_file_says_step_by_step_what_the_network_says_of_the_whole() {
-        let device = Device::flex();
-        let net = SequenceNet::new(width(LABELS), 16, 5, &device);
-        let bytes = encode(&net.layers().unwrap(), &metadata()).unwrap();
-        let model = SequenceModel::from_bytes("a network", &bytes, width).unwrap();
-        let steps = 40;
-        let input = TensorData::new(rows(steps), [1, steps, width(LABELS)]);
-        let whole = values(net.forward(Tensor::<3>::from_data(input, &device))).unwrap();
-        let mut memory = model.fresh_memory();
-        let mut logits = Vec::new();
-        let rows = rows(steps);
-        for (at, row) in rows.chunks_exact(width(LABELS)).enumerate() {
-            model.step(row, &mut memory, &mut logits).unwrap();
-            let sum: f32 = logits.iter().map(|logit| logit.exp()).sum();
-            for (said, expected) in logits.iter().zip(&whole[5 * at..]) {
-                let said = said - sum.ln();
-                // Weights in the file are rounded to int8.
-                assert!(
-                    (said - expected).abs() < 0.05,
-                    "step {at}: {said} {expected}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_network_learns_to_tell_two_letters_apart_in_a_sequence() {
-        let device = Device::flex().autodiff();
-        device.seed(1);
-        let mut net = Trainer::new(
-            SequenceNet::new(width(LABELS), 8, 5, &device),
-            Vec::new(),
-            TrainerOptions {
-                schedule: Schedule {
-                    steps: 60,
-                    warmup: 5,
-                    backbone: 1e-2,
-                    head: 1e-2,
-                },
-                weight_decay: 0.0,
-                average: 0.0,
-                keep: 0.0,
-            },
-        );
-        // A letter is what its own number says for some steps; the first one has none at all.
-        let example = |letters: &[usize]| {
-            let mut values = vec![0.0; 4 * width(LABELS)];
-            for letter in letters {
-                let mut step = vec![0.0; width(LABELS)];
-                step[1 + letter] = 2.0;
-                values.extend(step.repeat(3));
-                values.extend(vec![0.0; 2 * width(LABELS)]);
-            }
-            Example {
-                steps: values.len() / width(LABELS),
-                values,
-                letters: letters.to_vec(),
-            }
-        };
-        let batch = [
-            example(&[0, 1]),
-            example(&[1, 0, 0]),
-            example(&[]),
-            example(&[2]),
-        ];
-        let mut losses = Vec::new();
-        for _ in 0..60 {
-            let (value, loss) = loss(net.net(), &batch, width(LABELS), &device).unwrap();
-            losses.push(value);
-            net.step(loss);
-        }
-        assert!(losses.iter().all(|loss| loss.is_finite()), "{losses:?}");
-        assert!(losses[59] < 0.3 * losses[0], "{losses:?}");
-    }
-
-    #[test]
-    fn a_file_for_another_letter_network_is_refused_by_name() {
-        let device = Device::flex();
-        let net = SequenceNet::new(width(LABELS), 8, 5, &device);
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sequence.onnx");
-        std::fs::write(&path, encode(&net.layers().unwrap(), &metadata()).unwrap()).unwrap();
-        let own: Vec<std::sync::Arc<str>> = metadata()
-            .labels
-            .iter()
-            .map(|label| label.as_str().into())
-            .collect();
-        SequenceReader::load(&path, &own).unwrap();
-        let error = SequenceReader::load(&path, &own[1..]).unwrap_err();
-        assert!(format!("{error:#}").contains("sequence.onnx"), "{error:#}");
-        std::fs::write(&path, b"no network").unwrap();
-        let error = SequenceReader::load(&path, &own).unwrap_err();
-        assert!(format!("{error:#}").contains("sequence.onnx"), "{error:#}");
-    }
-}
+mod tests;
