@@ -119,7 +119,9 @@ pub struct BackboneArgs {
 pub struct TrainArgs {
     /// Labelled pictures: DIR/train/<CLASS>/ with DIR/val/<CLASS>/, DIR/<CLASS>/, a CSV with the
     /// columns path, signer, split and label, or a folder that holds one called hands.csv
-    #[arg(long, value_name = "DIR|FILE.csv")]
+    // The group by which clap knows that these arguments were given: it fills it only for arguments that
+    // have no others flattened into them.
+    #[arg(long, value_name = "DIR|FILE.csv", group = "TrainArgs")]
     pub data: PathBuf,
     /// CSV of whole frames with hand boxes, whose surroundings become pictures of `nothing`
     /// [default: frames.csv beside hands.csv, where there is one]
