@@ -197,7 +197,7 @@ pub struct TrainArgs {
     /// Share of the steps in which the learning rates rise
     #[arg(long, value_name = "SHARE")]
     pub warmup: Option<f32>,
-    /// Weight of the hand's joints as a second target, which is left out of the network file
+    /// Weight of the hand's joints, which the network gives as a second output; 0 for a network without them
     #[arg(long, value_name = "WEIGHT")]
     pub points_weight: Option<f32>,
     /// How training crops are varied
