@@ -37,14 +37,13 @@ fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A display without a window manager.
-struct Display {
-    server: Child,
+/// A display without a window manager, which no program uses yet.
+struct Server {
+    process: Child,
     name: String,
-    connection: RustConnection,
 }
 
-impl Display {
+impl Server {
     /// A display of this size; `None`, with the reason printed, where there is no Xvfb.
     fn new(width: u16, height: u16) -> Option<Self> {
         let server = Command::new("Xvfb")
@@ -53,20 +52,41 @@ impl Display {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn();
-        let Ok(mut server) = server else {
+        let Ok(mut process) = server else {
             eprintln!("skipped: Xvfb is not on the PATH");
             return None;
         };
         let mut number = String::new();
-        let mut said = BufReader::new(server.stdout.take().unwrap());
+        let mut said = BufReader::new(process.stdout.take().unwrap());
         said.read_line(&mut number).unwrap();
         let name = format!(":{}", number.trim());
-        let (connection, _) = x11rb::connect(Some(&name)).unwrap();
-        Some(Display {
-            server,
-            name,
-            connection,
-        })
+        Some(Server { process, name })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail only for a server that has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A display that is looked at.
+struct Display {
+    connection: RustConnection,
+    server: Server,
+}
+
+impl Display {
+    /// A display of this size; `None`, with the reason printed, where there is no Xvfb.
+    fn new(width: u16, height: u16) -> Option<Self> {
+        Server::new(width, height).map(Self::of)
+    }
+
+    fn of(server: Server) -> Self {
+        let (connection, _) = x11rb::connect(Some(&server.name)).unwrap();
+        Display { connection, server }
     }
 
     fn root(&self) -> Window {
@@ -108,19 +128,11 @@ impl Display {
     }
 }
 
-impl Drop for Display {
-    fn drop(&mut self) {
-        // Both fail only for a server that has ended already.
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
 /// The program in its window.
 struct Shown(Child);
 
 impl Shown {
-    fn start(display: &Display, folder: &Path, picture: &RgbImage) -> Self {
+    fn start(server: &Server, folder: &Path, picture: &RgbImage) -> Self {
         picture.save(folder.join("picture.png")).unwrap();
         let program = Command::new(env!("CARGO_BIN_EXE_signcam"))
             .arg("--source")
@@ -128,7 +140,7 @@ impl Shown {
             .arg("--model")
             .arg(colour_model(folder))
             .args(["--box", "0.3,0.3,0.4,0.4"])
-            .env("DISPLAY", &display.name)
+            .env("DISPLAY", &server.name)
             .env_remove("WAYLAND_DISPLAY")
             .env_remove("SIGNCAM_LOG")
             .env("LC_ALL", "C.UTF-8")
@@ -178,7 +190,7 @@ fn a_picture_larger_than_the_display_is_shown_whole() {
             return;
         };
         let folder = tempfile::tempdir().unwrap();
-        let _shown = Shown::start(&display, folder.path(), &coloured(1920, 1080));
+        let _shown = Shown::start(&display.server, folder.path(), &coloured(1920, 1080));
         let window = display.window();
         let place = display.connection.get_geometry(window).unwrap();
         let place = place.reply().unwrap();
@@ -199,6 +211,19 @@ fn a_picture_larger_than_the_display_is_shown_whole() {
     }
 }
 
+#[test]
+fn a_window_opens_on_a_display_that_no_other_program_uses() {
+    let Some(server) = Server::new(640, 480) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut shown = Shown::start(&server, folder.path(), &coloured(320, 240));
+    // Whoever looked at the display now would be another program that uses it.
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(shown.end(), None, "the program has ended");
+    Display::of(server).window();
+}
+
 /// What the key types that is q on a Latin keyboard: a Russian and an Arabic letter, as the X server
 /// names them.
 const ON_THE_KEY_OF_Q: [(&str, u32); 2] = [("й", 0x6ca), ("ض", 0x5d6)];
@@ -215,7 +240,7 @@ fn the_key_that_quits_does_so_on_keyboards_of_other_scripts() {
             .unwrap();
         server.sync().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let mut shown = Shown::start(&display, folder.path(), &coloured(320, 240));
+        let mut shown = Shown::start(&display.server, folder.path(), &coloured(320, 240));
         let window = display.window();
         let press = KeyPressEvent {
             response_type: KEY_PRESS_EVENT,

@@ -1,18 +1,25 @@
 //! How much room the desktop has for a window.
 
-/// The largest width and height, in pixels, of a window's content that is visible as a whole;
-/// `None` where the desktop does not say. Windows and macOS keep windows within the display
-/// themselves.
+/// The room for a window. It is to be kept until the window is open: an X server whose last
+/// program says goodbye starts anew, and refuses the next one meanwhile.
+pub struct Room {
+    /// The largest width and height, in pixels, of a window's content that is visible as a whole.
+    pub size: (usize, usize),
+    #[cfg(target_os = "linux")]
+    _server: x11rb::rust_connection::RustConnection,
+}
+
+/// What room there is; `None` where the desktop does not say. Windows and macOS keep windows within
+/// the display themselves.
 #[cfg(not(target_os = "linux"))]
-pub fn room() -> Option<(usize, usize)> {
+pub fn room() -> Option<Room> {
     None
 }
 
-/// The largest width and height, in pixels, of a window's content that is visible as a whole;
-/// `None` where the desktop does not say. Wayland's desktops are asked through the X server that
-/// they bring for older programs.
+/// What room there is; `None` where the desktop does not say. Wayland's desktops are asked through
+/// the X server that they bring for older programs.
 #[cfg(target_os = "linux")]
-pub fn room() -> Option<(usize, usize)> {
+pub fn room() -> Option<Room> {
     linux::room().ok()
 }
 
@@ -23,6 +30,8 @@ mod linux {
     use x11rb::protocol::randr::ConnectionExt as _;
     use x11rb::protocol::xproto::{AtomEnum, ConnectionExt as _, Window};
 
+    use super::Room;
+
     /// What window managers put around a window, in pixels: no more than this by their usual
     /// themes. What it is exactly is only known once the window is there.
     const FRAME: (usize, usize) = (16, 48);
@@ -31,8 +40,16 @@ mod linux {
     ///
     /// # Errors
     /// When there is none, or it does not answer.
-    pub fn room() -> Result<(usize, usize)> {
+    pub fn room() -> Result<Room> {
         let (server, screen) = x11rb::connect(None)?;
+        let size = size(&server, screen)?;
+        Ok(Room {
+            size,
+            _server: server,
+        })
+    }
+
+    fn size(server: &impl Connection, screen: usize) -> Result<(usize, usize)> {
         let screen = (server.setup().roots.get(screen)).context("there is no such screen")?;
         let property = |name: &str| -> Result<Vec<usize>> {
             let atom = server.intern_atom(true, name.as_bytes())?.reply()?.atom;
@@ -49,7 +66,7 @@ mod linux {
             screen.width_in_pixels.into(),
             screen.height_in_pixels.into(),
         );
-        let mut room = smallest_monitor(&server, screen.root).unwrap_or(whole);
+        let mut room = smallest_monitor(server, screen.root).unwrap_or(whole);
         // What panels and docks leave.
         if let [_, _, width, height] = property("_NET_WORKAREA")?[..] {
             room = (room.0.min(width), room.1.min(height));

@@ -37,9 +37,11 @@ impl<A: 'static> Window<A> {
             ..WindowOptions::default()
         };
         let size = (width, height);
-        let (width, height) = display::room().map_or(size, |room| fitted(size, room));
+        let room = display::room();
+        let (width, height) = (room.as_ref()).map_or(size, |room| fitted(size, room.size));
         let mut surface = Surface::new(title, width, height, options)
             .map_err(|error| anyhow!("cannot open a window: {error}; it takes a display"))?;
+        drop(room);
         // Any other target makes it sleep after a picture was shown, which delays the next one.
         surface.set_target_fps(0);
         let asked = Arc::default();

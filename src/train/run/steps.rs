@@ -218,7 +218,7 @@ impl<'a, M: Module, T: Serialize + DeserializeOwned> TrainingLoop<'a, M, T> {
 
 #[cfg(test)]
 mod tests {
-    use burn::nn::{Linear, LinearConfig};
+    use burn::nn::{Initializer, Linear, LinearConfig};
     use burn::tensor::Device;
 
     use super::*;
@@ -233,9 +233,11 @@ mod tests {
     }
 
     fn trainer(device: &Device) -> Trainer<Net> {
-        device.seed(3);
+        let always = Initializer::Constant { value: 0.3 };
         let net = Net {
-            layer: LinearConfig::new(3, 2).init(device),
+            layer: LinearConfig::new(3, 2)
+                .with_initializer(always)
+                .init(device),
         };
         let options = TrainerOptions {
             schedule: Schedule::rising(STEPS, 1e-2, 1e-2),
