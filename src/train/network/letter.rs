@@ -178,8 +178,6 @@ impl LetterNet {
 
 /// Nodes of an exported backbone's maps.
 pub struct MapNodes {
-    /// The map at a sixteenth of the input's size.
-    pub stride_16: NodeId,
     /// The last bottleneck's map.
     pub narrow: NodeId,
     /// The last map.
@@ -202,15 +200,9 @@ impl MobileNet {
     /// # Errors
     /// When values cannot be read back from the device.
     pub fn export(&self, graph: &mut Graph) -> Result<MapNodes> {
-        let TrunkNodes {
-            stride_16, narrow, ..
-        } = self.export_trunk(graph)?;
+        let narrow = self.export_trunk(graph)?.narrow;
         let last = graph.conv("top", narrow, self.top.export()?)?;
-        Ok(MapNodes {
-            stride_16,
-            narrow,
-            last,
-        })
+        Ok(MapNodes { narrow, last })
     }
 
     /// Adds the network without its last convolution to `graph`, behind its image.

@@ -104,8 +104,6 @@ pub struct MobileNet {
 
 /// The feature maps of a batch, NHWC.
 pub struct Maps {
-    /// A sixteenth of the input's size, [`STRIDE_16_CHANNELS`] channels.
-    pub stride_16: Tensor<4>,
     /// A thirty-second of the input's size, [`NARROW_CHANNELS`] channels.
     pub narrow: Tensor<4>,
     /// A thirty-second of the input's size, [`FEATURES`] channels.
@@ -163,12 +161,9 @@ impl MobileNet {
     /// Feature maps of `images` (N x S x S x 3, normalised). The lowest `frozen` units keep their
     /// weights and statistics; with [`Mode::Infer`] all do.
     pub fn forward(&self, images: Tensor<4>, mode: Mode, frozen: usize) -> Maps {
-        let Trunk {
-            stride_16, narrow, ..
-        } = self.trunk(images, mode, frozen);
+        let narrow = self.trunk(images, mode, frozen).narrow;
         let mode = if frozen < UNITS { mode } else { Mode::Infer };
         Maps {
-            stride_16,
             last: self.top.forward(narrow.clone(), None, mode),
             narrow,
         }
