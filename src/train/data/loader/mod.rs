@@ -7,8 +7,8 @@ mod sampler;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use anyhow::{Context, Result, ensure};
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -17,16 +17,10 @@ use super::batches::Batches;
 use super::dataset::{Dataset, Split};
 use super::store::{Kept, PictureFile, PictureStore};
 use crate::base::frame::{Rect, Square};
-use crate::base::joints::hull;
-use crate::base::picture::Picture;
-use crate::demo::{Chance, random_scene};
 use crate::model::Reads;
 
 pub use sampler::{Balance, NothingShares};
 use sampler::{Pick, Sampler};
-
-/// Width and height of the pictures in which hands are drawn: a hand in them has 80 to 165 pixels.
-const DRAWN_SIZE: (usize, usize) = (400, 300);
 
 /// How crops are made of samples and put into batches.
 #[derive(Debug, Clone)]
@@ -47,9 +41,6 @@ pub struct LoaderOptions {
     pub seed: u64,
     /// How many of the training crops show no letter.
     pub nothing: NothingShares,
-    /// Share of training crops that are hands which the program draws: letters and gestures, each of
-    /// them alike often, whatever pictures there are.
-    pub drawn: f32,
     /// Threads that make crops, apart from those that train.
     pub threads: usize,
 }
@@ -120,13 +111,7 @@ impl Loader {
             pictures.len() == dataset.samples.len() + dataset.scenes.len(),
             "the pictures in memory are not those of the dataset"
         );
-        let sampler = Sampler::new(
-            &dataset,
-            options.balance,
-            options.nothing,
-            options.drawn,
-            options.seed,
-        )?;
+        let sampler = Sampler::new(&dataset, options.balance, options.nothing, options.seed)?;
         let val = dataset.of_split(Split::Val);
         let threads = ThreadPoolBuilder::new()
             .num_threads(options.threads.max(1))
@@ -307,10 +292,6 @@ impl Loader {
                 surroundings.draw_room(rng, image)?;
                 Ok(made(nothing, None, None))
             }
-            Pick::Hand(label, class) => {
-                let points = self.draw_hand(label, samples, rng, image)?;
-                Ok(made(class, None, points))
-            }
             Pick::Scene(scene, nothing) => {
                 let kept = self.scene(scene)?;
                 let picture = &kept.picture;
@@ -352,29 +333,6 @@ impl Loader {
                 Ok(made(sample.class, Some(index), points))
             }
         }
-    }
-
-    /// A crop of a hand that the program draws, in a room that it draws, too.
-    fn draw_hand(
-        &self,
-        label: &str,
-        augmenter: &mut Augmenter,
-        rng: &mut StdRng,
-        image: &mut [u8],
-    ) -> Result<Option<CropPoints>> {
-        let mut chance = Chance::seeded(rng.random());
-        let drawn = random_scene(&mut chance, label, DRAWN_SIZE)
-            .with_context(|| format!("cannot draw a hand that shows {label}"))?;
-        let Picture { width, height, .. } = drawn.picture;
-        let subject = Subject {
-            picture: &drawn.picture,
-            square: hull(&drawn.points).square(self.options.crop_scale, width, height),
-            points: Some(&drawn.points),
-            cut_out: false,
-        };
-        augmenter
-            .crop(&subject, None, rng, image)
-            .with_context(|| format!("cannot crop a drawn hand that shows {label}"))
     }
 
     fn crop_sample(

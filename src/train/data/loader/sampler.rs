@@ -8,7 +8,6 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
-use crate::demo::alphabet::{GESTURES, LETTERS};
 use crate::train::data::dataset::{Dataset, Split};
 
 /// How often each signer's pictures are seen. Pictures of one signer are near-copies: a signer
@@ -44,8 +43,6 @@ pub(super) enum Pick {
     Scene(usize, usize),
     /// A drawn room; with its class.
     Room(usize),
-    /// A drawn hand that shows this letter or gesture; with its class.
-    Hand(&'static str, usize),
 }
 
 /// Of the surroundings, this share is drawn and the rest cut from frames.
@@ -53,9 +50,6 @@ const DRAWN: f32 = 0.2;
 
 /// Where a crop gets a new background, this share of those is drawn.
 const DRAWN_BACKDROP: f32 = 0.35;
-
-/// Of the drawn hands, this share makes gestures that are no letter.
-const DRAWN_GESTURES: f32 = 0.2;
 
 /// Decides which picture crop number `at` of a run shows.
 #[derive(Debug)]
@@ -65,8 +59,6 @@ pub(super) struct Sampler {
     train: Vec<usize>,
     /// Training scenes.
     scenes: Vec<usize>,
-    /// Drawn hands, where there are any.
-    hands: Option<DrawnHands>,
     /// Share of crops that are surroundings, and their class.
     surroundings: Option<(f32, usize)>,
     /// Share of crops that are hands which sign nothing, and those samples.
@@ -75,17 +67,6 @@ pub(super) struct Sampler {
     signers: Option<Vec<Signer>>,
     /// The order of the epoch last asked for.
     epoch: Mutex<Option<(u64, Arc<Vec<usize>>)>>,
-}
-
-/// What drawn hands show, and how often.
-#[derive(Debug)]
-struct DrawnHands {
-    /// Share of crops.
-    share: f32,
-    /// The letters that can be drawn, with their classes.
-    letters: Vec<(&'static str, usize)>,
-    /// The class of gestures.
-    nothing: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -101,7 +82,6 @@ impl Sampler {
         dataset: &Dataset,
         balance: Balance,
         shares: NothingShares,
-        hands: f32,
         seed: u64,
     ) -> Result<Sampler> {
         let NothingShares {
@@ -113,20 +93,6 @@ impl Sampler {
             "the shares of surroundings and gestures must leave some for letters, not be \
              {surroundings} and {gestures}"
         );
-        let class_of = |letter: &str| dataset.labels.iter().position(|label| label == letter);
-        let letters = LETTERS.iter();
-        let letters: Vec<(&'static str, usize)> = letters
-            .filter_map(|&letter| Some((letter, class_of(letter)?)))
-            .collect();
-        ensure!(
-            hands == 0.0 || !letters.is_empty(),
-            "none of the classes is a letter that can be drawn: leave --drawn out"
-        );
-        let hands = (hands > 0.0).then(|| DrawnHands {
-            share: hands,
-            letters,
-            nothing: dataset.nothing(),
-        });
         let train = dataset.of_split(Split::Train);
         ensure!(!train.is_empty(), "there is no training picture");
         let scenes = (0..dataset.scenes.len())
@@ -151,7 +117,6 @@ impl Sampler {
             seed,
             train,
             scenes,
-            hands,
             surroundings,
             gestures,
             signers,
@@ -167,19 +132,6 @@ impl Sampler {
     /// What crop `at` of the run shows, counted from 0 over all epochs.
     pub fn pick(&self, at: u64) -> Pick {
         let mut rng = self.seeded(at, *b"which of signers");
-        if let Some(hands) = &self.hands
-            && rng.random::<f32>() < hands.share
-        {
-            return match hands.nothing {
-                Some(nothing) if rng.random::<f32>() < DRAWN_GESTURES => {
-                    Pick::Hand(GESTURES[rng.random_range(0..GESTURES.len())], nothing)
-                }
-                _ => {
-                    let (letter, class) = hands.letters[rng.random_range(0..hands.letters.len())];
-                    Pick::Hand(letter, class)
-                }
-            };
-        }
         if let Some((share, nothing)) = self.surroundings
             && rng.random::<f32>() < share
         {

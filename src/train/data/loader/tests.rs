@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::*;
+use crate::base::picture::Picture;
 use crate::recognize::crop::Cropper;
 use crate::train::data::dataset::{DataSource, NOTHING};
 use crate::train::data::drawn::{self, Drawn};
@@ -21,7 +22,6 @@ fn options(balance: Balance) -> LoaderOptions {
             surroundings: 0.0,
             gestures: 0.0,
         },
-        drawn: 0.0,
         threads: 2,
     }
 }
@@ -248,58 +248,6 @@ fn the_plain_batches_are_every_training_picture_once() {
         number += 1;
     }
     assert_eq!((seen.len(), number), (30, 4));
-}
-
-#[test]
-fn hands_are_drawn_as_often_as_asked_for_and_the_same_each_time() {
-    let options = LoaderOptions {
-        drawn: 0.5,
-        ..options(Balance::Root)
-    };
-    let drawn = Drawn {
-        labels: vec!["A".into(), "B".into(), "other".into()],
-        ..drawn()
-    };
-    let (_folder, first) = loader(&drawn, options.clone());
-    let nothing = first.dataset.nothing().unwrap() as i32;
-    let (mut hands, mut gestures, mut all) = (0, 0, 0);
-    for step in 0..12 {
-        let batch = first.batch(step).unwrap();
-        for at in 0..batch.len {
-            all += 1;
-            if batch.samples[at].is_none() {
-                hands += 1;
-                gestures += usize::from(batch.targets[at] == nothing);
-                assert!(batch.points[at].is_some());
-            }
-        }
-    }
-    assert!((30..67).contains(&hands), "{hands} of {all}");
-    assert!((1..hands / 2).contains(&gestures), "{gestures} of {hands}");
-    let (_folder, second) = loader(&drawn, options);
-    assert!(second.batch(7).unwrap() == first.batch(7).unwrap());
-}
-
-#[test]
-fn hands_cannot_be_drawn_for_classes_that_are_no_letters() {
-    let folder = tempfile::tempdir().unwrap();
-    let drawn = Drawn {
-        labels: vec!["cat".into(), "dog".into()],
-        ..drawn()
-    };
-    drawn::write_hands(folder.path(), &drawn).unwrap();
-    let source = DataSource {
-        path: folder.path().to_path_buf(),
-        ..DataSource::default()
-    };
-    let dataset = Arc::new(Dataset::open(&source).unwrap());
-    let pictures = Arc::new(store(&dataset, SIZE, 1.35, 1 << 24));
-    let options = LoaderOptions {
-        drawn: 0.1,
-        ..options(Balance::Root)
-    };
-    let error = Loader::new(dataset, pictures, options).unwrap_err();
-    assert!(error.to_string().contains("--drawn"), "{error}");
 }
 
 /// Half red, half green, blue below: three times as wide as high.

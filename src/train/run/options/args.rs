@@ -206,10 +206,6 @@ pub struct TrainArgs {
     /// How often each signer is seen
     #[arg(long, value_enum)]
     pub balance: Option<BalanceBy>,
-    /// Share of the training crops that show hands which the program draws: letters, and gestures as
-    /// `nothing`
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
-    pub drawn: f32,
     /// Share of the training crops that show surroundings of hands or drawn rooms, as `nothing`
     #[arg(long, value_name = "SHARE")]
     pub surroundings: Option<f32>,

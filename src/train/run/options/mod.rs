@@ -84,8 +84,6 @@ pub struct TrainOptions {
     pub augment: Augment,
     /// How often each signer is seen.
     pub balance: BalanceBy,
-    /// Share of drawn hands among the training crops.
-    pub drawn: f32,
     /// Share of surroundings among the other training crops.
     pub surroundings: f32,
     /// Share of hands that sign nothing among the other training crops.
@@ -174,7 +172,6 @@ impl TrainArgs {
             points_weight: self.points_weight.unwrap_or(preset.points_weight),
             augment: self.augment.unwrap_or(preset.augment),
             balance: self.balance.unwrap_or(preset.balance),
-            drawn: self.drawn,
             surroundings: self.surroundings.unwrap_or(preset.surroundings),
             gestures: self.gestures.unwrap_or(preset.gestures),
             calibrate: named != Preset::Adapt,
@@ -205,7 +202,6 @@ impl TrainOptions {
                 surroundings: self.surroundings,
                 gestures: self.gestures,
             },
-            drawn: self.drawn,
             threads,
         }
     }
@@ -243,7 +239,6 @@ impl TrainOptions {
             ("--ema", self.ema),
             ("--keep", self.keep),
             ("--warmup", self.warmup),
-            ("--drawn", self.drawn),
             ("--surroundings", self.surroundings),
             ("--gestures", self.gestures),
         ] {
