@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{DEFAULT_FPS, Event, Pace, Pacer, Source};
+use super::pace::{Pace, Pacer};
+use super::stream::{DEFAULT_FPS, Event, Source};
 use crate::base::frame::FramePool;
 use crate::demo::{Chance, Painter, Scene, Spelling, Text, vector::vec3};
 

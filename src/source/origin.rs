@@ -13,9 +13,12 @@ use image::ImageFormat;
 #[cfg(feature = "camera")]
 use super::camera::Choice;
 use super::demo::{self, Demo};
+use super::pace::Pace;
 use super::pictures::Pictures;
+use super::size::Size;
+use super::stream::Source;
 use super::turn::{Turn, Turned};
-use super::{Pace, Size, Source, video};
+use super::video;
 use crate::base::files::{self, Nature};
 use crate::base::picture::{Content, has_picture_name, is_animation};
 use crate::demo::Text;

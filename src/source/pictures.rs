@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Event, Losses, Pace, Pacer, Source};
+use super::pace::{Pace, Pacer};
+use super::stream::{DEFAULT_FPS, Event, Losses, Source};
 use crate::base::frame::FramePool;
 use crate::base::picture::{Picture, READ, Sieve, is_animation};
 
@@ -56,7 +57,7 @@ impl Pictures {
         }
         let fps = match pace {
             Pace::RealTime { fps } => fps,
-            Pace::Max => super::DEFAULT_FPS,
+            Pace::Max => DEFAULT_FPS,
         };
         Ok(Pictures {
             name: path.display().to_string(),

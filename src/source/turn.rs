@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use image::imageops::{rotate90_in, rotate180_in, rotate270_in};
 use image::{ImageBuffer, Rgb};
 
-use super::{Event, Losses, Sound, Source};
+use super::stream::{Event, Losses, Sound, Source};
 use crate::base::frame::{Frame, FramePool};
 
 /// How far pictures are turned, clockwise.

@@ -5,7 +5,7 @@ use std::fmt;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::{STAGES, Stage};
+use super::stage::{STAGES, Stage};
 
 /// What ran: figures of one machine or model say nothing about another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

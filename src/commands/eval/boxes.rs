@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::folder::Labelled;
 use super::joints::Reference;
-use super::{Hand, Place};
+use super::place::{Hand, Place};
 use crate::base::frame::Rect;
 use crate::base::joints::{JOINTS, Joints};
 use crate::base::table::{self, Table};

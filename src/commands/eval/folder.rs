@@ -7,8 +7,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::is_no_letter;
 use crate::base::picture::{READ, Sieve};
+use crate::model::NOTHING;
+
+/// The label of pictures of a hand that signs no letter; counted as [`NOTHING`], unless the model
+/// has a class of this name.
+const OTHER: &str = "other";
 
 /// A picture, who signs in it, and what.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,4 +124,9 @@ fn entries(folder: &Path, mut wanted: impl FnMut(&Path) -> bool) -> Result<Vec<P
 fn name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()
+}
+
+/// Whether a label stands for no letter, with a model of these labels.
+pub(super) fn is_no_letter(label: &str, known: &[Arc<str>]) -> bool {
+    label == NOTHING || label == OTHER && !known.iter().any(|known| **known == *label)
 }

@@ -10,35 +10,31 @@ mod calibration;
 pub mod clips;
 mod folder;
 mod joints;
+mod place;
 mod report;
 mod shrink;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::{ArgGroup, Args};
 
-use crate::base::frame::Rect;
 use crate::base::picture::Picture;
 use crate::commands::Answer;
 use crate::commands::inputs::{ModelArgs, ReaderArgs};
-use crate::model::{Model, NOTHING};
+use crate::model::Model;
 use crate::recognize::THRESHOLD;
 use crate::recognize::finder::{Finder, Found};
 use crate::recognize::letter::LetterReader;
 use boxes::Boxes;
 use clips::eval_clips;
 use folder::{Labelled, labelled_pictures};
-use joints::{Distances, JointFigures, Reference};
+use joints::{Distances, JointFigures};
+use place::{Hand, Place};
 use report::{Failure, Outcome, Report};
 use shrink::Shrunk;
-
-/// The label of pictures of a hand that signs no letter; counted as [`NOTHING`], unless the model
-/// has a class of this name.
-const OTHER: &str = "other";
 
 /// What `signcam eval` takes.
 #[derive(Debug, Args)]
@@ -93,50 +89,6 @@ pub struct EvalArgs {
 #[cfg(fuzzing)]
 pub fn read_boxes(table: &std::path::Path, split: Option<&str>) -> Result<()> {
     Boxes::read(table, split).map(|_| ())
-}
-
-/// Where a picture's hand is said to be.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Hand {
-    /// Wherever it is found.
-    Unknown,
-    /// All over the picture.
-    Whole,
-    /// In this box.
-    At(Rect),
-    /// Nowhere.
-    None,
-}
-
-/// What is known of a picture's hand.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Place {
-    hand: Hand,
-    /// What its joints are judged by.
-    reference: Option<Reference>,
-}
-
-impl Place {
-    fn of(hand: Hand) -> Self {
-        Place {
-            hand,
-            reference: None,
-        }
-    }
-
-    /// The place in a picture that was made smaller.
-    fn shrunk(self, shrunk: &Shrunk) -> Self {
-        Place {
-            hand: match self.hand {
-                Hand::At(hand) => Hand::At(shrunk.rect(hand)),
-                other => other,
-            },
-            reference: self.reference.map(|Reference { hand, joints }| Reference {
-                hand: shrunk.rect(hand),
-                joints: joints.map(|joint| shrunk.point(joint)),
-            }),
-        }
-    }
 }
 
 /// What was made of one picture.
@@ -345,9 +297,4 @@ impl Eyes {
             joints: reference.map(|known| known.distances(read.as_ref(), width, height)),
         })
     }
-}
-
-/// Whether a label stands for no letter, with a model of these labels.
-fn is_no_letter(label: &str, known: &[Arc<str>]) -> bool {
-    label == NOTHING || label == OTHER && !known.iter().any(|known| **known == *label)
 }

@@ -13,7 +13,7 @@ pub struct LayerInfo {
     pub shape: String,
     /// Multiply-adds in one run.
     pub multiply_adds: u64,
-    /// What it took in the last [`Network::run_timed`](crate::int8::Network::run_timed).
+    /// What it took in the last timed run.
     pub time: Duration,
 }
 

@@ -11,6 +11,7 @@
 //! No other part of the recognizer knows letters by name; a model without these classes is read as
 //! it is. Time comes with the frames: nothing here looks at a clock.
 
+mod letters;
 mod path;
 mod strokes;
 
@@ -18,6 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::frame::Rect;
+use letters::DRAWN;
+pub use letters::begins;
 use path::{Path, Point, Shape, Shapes};
 use strokes::Stroke;
 
@@ -36,18 +39,6 @@ pub enum Movement {
     },
     /// The hand slid aside or bounced, and rests again: the letter is meant twice.
     Repeated,
-}
-
-/// What a drawn letter is made of: its name, the letter that its handshape is read as while it
-/// stands still, further letters that it is read as while it moves and turns, and its movement.
-const DRAWN: [(&str, &str, &[&str], Stroke); 2] = [
-    ("J", "I", &["Y", "Q", "D", "L"], Stroke::Hook),
-    ("Z", "D", &["X", "G"], Stroke::Zigzag),
-];
-
-/// Whether the letter `drawn` begins with the handshape of `still`, or what it may be read as.
-pub fn begins(still: &str, drawn: &str) -> bool {
-    matches!((still, drawn), ("I", "J") | ("D" | "X" | "G", "Z"))
 }
 
 /// How drawn letters are told from other movements.

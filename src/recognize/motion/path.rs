@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::DRAWN;
 use crate::base::frame::Rect;
 
 /// Paths are looked at in steps of this length, whatever the frame rate.
@@ -21,8 +20,11 @@ pub struct Shape {
     pub moved: f32,
 }
 
+/// How many letters are drawn.
+pub const DRAWN: usize = 2;
+
 /// A [`Shape`] for each drawn letter.
-pub type Shapes = [Shape; DRAWN.len()];
+pub type Shapes = [Shape; DRAWN];
 
 /// A place on a path.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -13,7 +13,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 use super::formats::{Encoding, Format};
 use crate::base::frame::Frame;
 use crate::base::jpeg;
-use crate::source::{MOST_PIXELS, check_size};
+use crate::source::stream::{MOST_PIXELS, check_size};
 
 /// Turns one buffer of `format` into pixels of `frame`, whose size it sets.
 ///

@@ -1,5 +1,6 @@
 //! Video files: the program's own recordings, and whatever an installed `ffmpeg` reads.
 
+mod common;
 mod ffmpeg;
 #[cfg(feature = "record")]
 mod recording;
@@ -7,13 +8,14 @@ mod recording;
 #[cfg(all(test, feature = "record"))]
 mod tests;
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Pace, Source};
+use super::pace::Pace;
+use super::stream::Source;
+pub use common::ffmpeg_name;
 
 /// Opens a video file. The program's own recordings are decoded by the program itself (feature
 /// `record`), anything else by an `ffmpeg` process.
@@ -43,20 +45,8 @@ pub fn open(path: &Path, pace: Pace) -> Result<Box<dyn Source>> {
     Ok(Box::new(source))
 }
 
-/// A file's name as ffmpeg takes it for nothing else, whatever it begins with.
-pub fn ffmpeg_name(path: &Path) -> OsString {
-    let mut name = OsString::from("file:");
-    name.push(path);
-    name
-}
-
 /// Reads what an `ffmpeg` process wrote to its log, for the fuzzers.
 #[cfg(fuzzing)]
 pub fn read_ffmpeg_log(text: &str) {
     ffmpeg::read_text(text);
-}
-
-/// Refuses pictures that would take unreasonable memory, before it is taken.
-fn check_size(width: usize, height: usize, path: &Path) -> Result<()> {
-    super::check_size(width, height).with_context(|| path.display().to_string())
 }

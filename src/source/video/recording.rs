@@ -10,10 +10,11 @@ use openh264::decoder::Decoder;
 use openh264::formats::YUVSource;
 use yuv::{YuvPlanarImage, YuvRange, YuvStandardMatrix, yuv420_to_rgb};
 
-use super::check_size;
+use super::common::check_size;
 use crate::base::frame::{Frame, FramePool};
 use crate::base::mp4::{self, Index};
-use crate::source::{Event, Losses, Pace, Pacer, Source};
+use crate::source::pace::{Pace, Pacer};
+use crate::source::stream::{Event, Losses, Source};
 
 /// What stands between NAL units in a byte stream (ITU-T H.264, annex B).
 const START_CODE: [u8; 4] = [0, 0, 0, 1];

@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
-use super::{check_size, ffmpeg_name};
+use super::common::{check_size, ffmpeg_name};
 use crate::base::frame::FramePool;
-use crate::source::{Event, Losses, Pace, Pacer, Sound, Source};
+use crate::source::pace::{Pace, Pacer};
+use crate::source::stream::{Event, Losses, Sound, Source};
 use log::{Log, Stamp};
 
 /// Decoded pictures that may wait to be taken.

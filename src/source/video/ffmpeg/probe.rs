@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::source::video::ffmpeg_name;
+use crate::source::video::common::ffmpeg_name;
 
 /// The number of pictures in the file's index, where it has one and `ffprobe` is installed, as it is
 /// beside most ffmpegs.

@@ -7,9 +7,9 @@ use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resize
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::Subject;
 use super::colour::{SkinColour, draw_colour};
 use super::recipe::{between, chance, within};
+use super::subject::Subject;
 use crate::base::frame::Square;
 use crate::base::picture::Picture;
 use crate::recognize::crop::Cropper;

@@ -3,8 +3,8 @@
 
 use rand::rngs::StdRng;
 
-use super::CropPoints;
 use super::recipe::{Border, Recipe, between, chance, within};
+use super::subject::CropPoints;
 use crate::base::frame::Square;
 use crate::recognize::crop::OUTSIDE;
 use crate::train::data::dataset::HandPoints;

@@ -17,40 +17,18 @@ mod colour;
 mod degrade;
 mod geometry;
 mod recipe;
+mod subject;
 
 use anyhow::Result;
 use rand::rngs::StdRng;
 
 use super::dataset::HandPoints;
-use crate::base::frame::Square;
-use crate::base::picture::Picture;
 use crate::recognize::crop::Cropper;
 
 pub use background::Backdrop;
 pub(super) use colour::draw_colour;
 pub use recipe::{Border, Recipe};
-
-/// What to make a crop of.
-#[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
-    /// The picture.
-    pub picture: &'a Picture,
-    /// The crop without variation, in pixels of the picture.
-    pub square: Square,
-    /// The hand's joints, in fractions of the picture.
-    pub points: Option<&'a HandPoints>,
-    /// Whether the hand was cut out on black.
-    pub cut_out: bool,
-}
-
-/// The hand's joints in a crop.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CropPoints {
-    /// In fractions of the crop; beyond 0 to 1 where a joint lies outside.
-    pub points: HandPoints,
-    /// Whether each joint lies inside both the crop and the picture.
-    pub visible: [bool; 21],
-}
+pub use subject::{CropPoints, Subject};
 
 /// Makes crops by one recipe. Keeps its buffers from crop to crop; one per thread.
 #[derive(Debug)]

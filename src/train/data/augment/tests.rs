@@ -2,6 +2,8 @@ use rand::SeedableRng;
 
 use super::*;
 use crate::base::frame::Rect;
+use crate::base::frame::Square;
+use crate::base::picture::Picture;
 
 const SIZE: usize = 64;
 

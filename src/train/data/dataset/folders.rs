@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
-use super::{DEFAULT_VAL_FRACTION, Dataset, MAX_PICTURES, Sample, Split, ordered};
+use super::parts::{DEFAULT_VAL_FRACTION, Dataset, MAX_PICTURES, Sample, Split, ordered};
 use crate::base::picture::{READ, Sieve};
 
 /// What a folder of validation pictures may be called.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 
-use super::{Dataset, Split};
+use super::parts::{Dataset, Sample, Scene, Split};
 
 impl Dataset {
     /// Deals the signers of the training split into `count` folds of like size and gives, for each
@@ -62,13 +62,13 @@ impl Dataset {
         Dataset {
             labels: self.labels.clone(),
             samples: samples
-                .map(|sample| super::Sample {
+                .map(|sample| Sample {
                     split: split_of(&sample.signer),
                     ..sample.clone()
                 })
                 .collect(),
             scenes: scenes
-                .map(|scene| super::Scene {
+                .map(|scene| Scene {
                     split: split_of(&scene.signer),
                     ..scene.clone()
                 })

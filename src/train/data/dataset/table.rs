@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::exclude::Exclude;
-use super::{
+use super::parts::{
     Dataset, HandPoints, MAX_PICTURES, MAX_TABLE, NOTHING, OTHER, Sample, Scene, Split, ordered,
 };
 use crate::base::frame::Rect;

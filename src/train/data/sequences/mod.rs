@@ -10,6 +10,7 @@
 
 pub mod paths;
 pub mod seen;
+mod track;
 pub mod vary;
 pub mod words;
 
@@ -18,12 +19,13 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use rayon::prelude::*;
 
-use crate::recognize::observation::Observation;
-use crate::recognize::sequence::features::{Features, RATE, Step, width};
+use crate::recognize::sequence::features::{Features, Step, width};
 use crate::source::clips::Kind;
 use crate::train::data::loader::seeded;
 use paths::Paths;
 use seen::{SeenClip, SeenCrop};
+pub use track::Track;
+use track::pick;
 use words::Words;
 
 /// Sequences end after so many steps: longer ones cost more than they teach.
@@ -31,15 +33,6 @@ const LONGEST: usize = 150;
 
 /// How much of a longer clip without letters is taken, in seconds.
 const EXCERPT: f32 = 5.0;
-
-/// A hand over time, and what it spells, as places among the letters.
-#[derive(Debug, Clone, Default)]
-pub struct Track {
-    /// Frame after frame.
-    pub frames: Vec<Observation>,
-    /// The letters in order.
-    pub letters: Vec<usize>,
-}
 
 /// A track as the network sees it.
 #[derive(Debug, Clone)]
@@ -224,24 +217,4 @@ pub fn example(track: &Track, labels: usize) -> Option<Example> {
         steps,
         letters: track.letters.clone(),
     })
-}
-
-/// Steps in so many seconds.
-fn steps_in(seconds: f32) -> usize {
-    (seconds * RATE).round() as usize
-}
-
-fn pick<'a, T>(from: &'a [T], rng: &mut StdRng) -> Option<&'a T> {
-    match from.is_empty() {
-        true => None,
-        false => from.get(rng.random_range(0..from.len())),
-    }
-}
-
-/// A number from a normal distribution around 0.
-fn normal(rng: &mut StdRng, deviation: f32) -> f32 {
-    // Box and Muller's.
-    let (a, b): (f32, f32) = (rng.random(), rng.random());
-    let length = (-2.0 * (1.0 - a).max(f32::MIN_POSITIVE).ln()).sqrt();
-    deviation * length * (std::f32::consts::TAU * b).cos()
 }

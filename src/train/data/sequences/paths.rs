@@ -10,8 +10,9 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use serde::Deserialize;
 
+use super::track::{Track, normal, pick};
+use super::vary;
 use super::words::Words;
-use super::{Track, normal, vary};
 use crate::base::frame::Rect;
 use crate::base::joints::Joints;
 use crate::recognize::observation::Observation;
@@ -146,7 +147,7 @@ impl Paths {
             ..0.875 => 2,
             _ => 3,
         };
-        let sequence = super::pick(&self.groups[group], rng)?;
+        let sequence = pick(&self.groups[group], rng)?;
         let Sequence { start, frames, .. } = *sequence;
         let fps = match sequence.what {
             What::Drawn(..) => frames as f32 / rng.random_range(0.6..2.0),

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Track, normal};
+use super::track::{Track, normal};
 use crate::base::files::write_whole;
 use crate::base::frame::{Frame, FramePool, Rect};
 use crate::base::joints::Joints;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::{Track, normal, steps_in};
+use super::track::{Track, normal, steps_in};
 use crate::base::frame::Rect;
 use crate::recognize::observation::Observation;
 use crate::recognize::sequence::features::RATE;

@@ -13,7 +13,8 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::seen::SeenCrop;
-use super::{Track, normal, pick, steps_in, vary};
+use super::track::{Track, normal, pick, steps_in};
+use super::vary;
 use crate::base::frame::Rect;
 use crate::base::joints::Joints;
 use crate::model::NOTHING;

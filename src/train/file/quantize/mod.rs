@@ -11,6 +11,7 @@ use super::graph::{Activation, Graph, Node, NodeId, Op};
 use super::integers::{Quantization, Scale};
 use crate::model::Preprocessing;
 use crate::model::stock::StockNetwork;
+pub use ranges::RangeRule;
 use ranges::{Ranges, run_all};
 
 /// Rules for the range of an activation, each tried.
@@ -22,17 +23,6 @@ const RULES: [RangeRule; 3] = [
 
 /// Pictures at most on which the rules are compared; the stock runtime takes some 50 ms for each.
 const COMPARED: usize = 128;
-
-/// How an activation's range follows from its values on training pictures.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RangeRule {
-    /// From the least to the greatest.
-    MinMax,
-    /// This percentage of the values: as many are cut off above as below, or all above where no
-    /// value is negative. What is cut off saturates; the rest gets finer steps.
-    Percentile(f64),
-}
 
 /// The rules that were tried and the one that was taken.
 #[derive(Debug, Clone, Serialize)]

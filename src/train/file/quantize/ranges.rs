@@ -3,8 +3,8 @@
 use std::thread;
 
 use anyhow::{Result, anyhow};
+use serde::Serialize;
 
-use super::RangeRule;
 use crate::model::Preprocessing;
 use crate::model::stock::StockNetwork;
 use crate::train::file::export;
@@ -12,6 +12,17 @@ use crate::train::file::graph::Graph;
 
 /// Bins of a result's histogram between its least and its greatest value.
 const BINS: usize = 4096;
+
+/// How an activation's range follows from its values on training pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RangeRule {
+    /// From the least to the greatest.
+    MinMax,
+    /// This percentage of the values: as many are cut off above as below, or all above where no
+    /// value is negative. What is cut off saturates; the rest gets finer steps.
+    Percentile(f64),
+}
 
 /// Least and greatest value of each of a graph's results, and how the others lie between.
 #[derive(Debug)]
