@@ -11,13 +11,27 @@ pub enum Isa {
     AvxVnni,
     /// x86-64 with AVX2 and FMA.
     Avx2,
+    /// 64-bit ARM with the products of byte matrices (I8MM): Apple's M2, Cortex-A78C and -X2, Snapdragon X and later.
+    NeonI8mm,
+    /// 64-bit ARM with the dot product of bytes: Apple's M1, Cortex-A55 and -A76 (Raspberry Pi 5) and later.
+    NeonDot,
+    /// Any 64-bit ARM: Cortex-A53, -A72 (Raspberry Pi 3 and 4).
+    Neon,
     /// Plain Rust, on any processor.
     Portable,
 }
 
 impl Isa {
-    /// All families, fastest first.
-    pub const ALL: [Self; 4] = [Self::Avx512Vnni, Self::AvxVnni, Self::Avx2, Self::Portable];
+    /// All families, each processor architecture's fastest first.
+    pub const ALL: [Self; 7] = [
+        Self::Avx512Vnni,
+        Self::AvxVnni,
+        Self::Avx2,
+        Self::NeonI8mm,
+        Self::NeonDot,
+        Self::Neon,
+        Self::Portable,
+    ];
 
     /// The environment variable that forces a family.
     pub const VARIABLE: &str = "SIGNCAM_ISA";
@@ -28,6 +42,9 @@ impl Isa {
             Self::Avx512Vnni => "avx512vnni",
             Self::AvxVnni => "avxvnni",
             Self::Avx2 => "avx2",
+            Self::NeonI8mm => "neoni8mm",
+            Self::NeonDot => "neondot",
+            Self::Neon => "neon",
             Self::Portable => "portable",
         }
     }
@@ -46,10 +63,26 @@ impl Isa {
                 }
                 Self::AvxVnni => avx2 && is_x86_feature_detected!("avxvnni"),
                 Self::Avx2 => avx2,
+                Self::NeonI8mm | Self::NeonDot | Self::Neon => false,
                 Self::Portable => true,
             }
         }
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+        {
+            use std::arch::is_aarch64_feature_detected;
+            let neon = is_aarch64_feature_detected!("neon");
+            match self {
+                Self::Avx512Vnni | Self::AvxVnni | Self::Avx2 => false,
+                Self::NeonI8mm => neon && is_aarch64_feature_detected!("i8mm"),
+                Self::NeonDot => neon && is_aarch64_feature_detected!("dotprod"),
+                Self::Neon => neon,
+                Self::Portable => true,
+            }
+        }
+        #[cfg(not(any(
+            target_arch = "x86_64",
+            all(target_arch = "aarch64", target_endian = "little")
+        )))]
         {
             self == Self::Portable
         }

@@ -8,12 +8,18 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod buffer;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+mod depthwise;
 mod lanes;
 mod pool;
 mod portable;
 #[cfg(test)]
 mod tests;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+mod tiled;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -118,8 +124,8 @@ pub struct Conv {
 
 #[derive(Debug, Clone)]
 enum PackedConv {
-    #[cfg(target_arch = "x86_64")]
-    Tiled(x86::Conv),
+    #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+    Tiled(tiled::Conv),
     #[cfg(target_arch = "x86_64")]
     Avx2(x86::avx2::Conv),
     Portable(portable::Conv),
@@ -145,12 +151,21 @@ impl Conv {
         let channels = store.channels();
         let packed = match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => PackedConv::Tiled(x86::avx512::conv(weights, &store)),
+            Isa::Avx512Vnni => PackedConv::Tiled(x86::avx512::conv(&reads, weights, &store)),
             #[cfg(target_arch = "x86_64")]
-            Isa::AvxVnni => PackedConv::Tiled(x86::avxvnni::conv(weights, &store)),
+            Isa::AvxVnni => PackedConv::Tiled(x86::avxvnni::conv(&reads, weights, &store)),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => match x86::avx2::Conv::pack(weights, &store) {
                 Some(conv) => PackedConv::Avx2(conv),
+                None => PackedConv::Portable(portable::Conv::pack(weights, store)),
+            },
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonI8mm => PackedConv::Tiled(aarch64::i8mm::conv(&reads, weights, &store)),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDot => PackedConv::Tiled(aarch64::dot::conv(&reads, weights, &store)),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => match aarch64::neon::conv(&reads, weights, &store) {
+                Some(conv) => PackedConv::Tiled(conv),
                 None => PackedConv::Portable(portable::Conv::pack(weights, store)),
             },
             _ => PackedConv::Portable(portable::Conv::pack(weights, store)),
@@ -183,7 +198,7 @@ impl Conv {
         assert!(first + target.len() / self.channels <= self.reads.pixels);
         match &self.packed {
             // SAFETY: `new` took the family only where the processor has it; the lengths are checked above.
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
             PackedConv::Tiled(conv) => unsafe { conv.run(&self.reads, source, target, first) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
@@ -234,8 +249,8 @@ pub struct Depthwise {
 
 #[derive(Debug, Clone)]
 enum PackedDepthwise {
-    #[cfg(target_arch = "x86_64")]
-    X86(x86::Depthwise),
+    #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+    Lines(depthwise::Depthwise),
     Portable(portable::Depthwise),
 }
 
@@ -258,11 +273,17 @@ impl Depthwise {
         let channels = store.channels();
         let packed = match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => PackedDepthwise::X86(x86::avx512::depthwise(weights, pad, &store)),
+            Isa::Avx512Vnni => PackedDepthwise::Lines(x86::avx512::depthwise(weights, pad, &store)),
             #[cfg(target_arch = "x86_64")]
-            Isa::AvxVnni => PackedDepthwise::X86(x86::avxvnni::depthwise(weights, pad, &store)),
+            Isa::AvxVnni => PackedDepthwise::Lines(x86::avxvnni::depthwise(weights, pad, &store)),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => PackedDepthwise::X86(x86::avx2::depthwise(weights, pad, &store)),
+            Isa::Avx2 => PackedDepthwise::Lines(x86::avx2::depthwise(weights, pad, &store)),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonI8mm => PackedDepthwise::Lines(aarch64::i8mm::depthwise(weights, pad, &store)),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDot => PackedDepthwise::Lines(aarch64::dot::depthwise(weights, pad, &store)),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => PackedDepthwise::Lines(aarch64::neon::depthwise(weights, pad, &store)),
             _ => PackedDepthwise::Portable(portable::Depthwise::pack(weights, pad, store)),
         };
         Self {
@@ -289,8 +310,8 @@ impl Depthwise {
         assert!(first + target.len() / self.target_row().max(1) <= self.shape.output[0]);
         match &self.packed {
             // SAFETY: as in `Conv::run`.
-            #[cfg(target_arch = "x86_64")]
-            PackedDepthwise::X86(depthwise) => unsafe {
+            #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+            PackedDepthwise::Lines(depthwise) => unsafe {
                 depthwise.run(&self.shape, source, target, first);
             },
             PackedDepthwise::Portable(depthwise) => {
@@ -315,6 +336,11 @@ pub fn add(isa: Isa, quant: &AddQuant, a: &[u8], b: &[u8], target: &mut [u8]) {
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Isa::AvxVnni | Isa::Avx2 => unsafe { x86::avx2::add(quant, a, b, target) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "aarch64")]
+        Isa::NeonI8mm | Isa::NeonDot | Isa::Neon => unsafe {
+            aarch64::neon::add(quant, a, b, target)
+        },
         _ => portable::add(quant, a, b, target),
     }
 }
@@ -356,6 +382,12 @@ pub fn dense(isa: Isa, source: &[u8], weights: &[i8], sums: &mut [i32]) {
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { x86::avx2::dense(source, weights, sums) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "aarch64")]
+        Isa::NeonI8mm => unsafe { aarch64::i8mm::dense(source, weights, sums) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "aarch64")]
+        Isa::NeonDot => unsafe { aarch64::dot::dense(source, weights, sums) },
         _ => portable::dense(source, weights, sums),
     }
 }

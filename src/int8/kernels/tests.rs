@@ -206,25 +206,29 @@ proptest! {
 
 #[test]
 fn every_family_keeps_sums_that_saturate_sixteen_bits() {
-    // 255 * 127 twice is beyond i16: `vpmaddubsw` would saturate here.
+    // 255 * 127 twice is beyond i16, where `vpmaddubsw` would saturate; so is -128 * -128, which `smull` meets where
+    // bytes are moved by -128.
     let reads = Reads {
         pixels: 5,
         starts: Starts::Step(64),
         taps: vec![0],
         run: 64,
     };
-    let source = vec![255; reads.end()];
-    for w in [127i8, -127] {
+    for (byte, w) in [(255, 127i8), (255, -127), (255, -128), (0, -128), (0, 127)] {
+        let source = vec![byte; reads.end()];
         let weights = vec![w; 16 * 64];
-        let bias = vec![-i64::from(w) * 255 * 63; 16];
+        let bias = vec![-i64::from(w) * i64::from(byte) * 63 + 1000; 16];
         let requant =
             Requant::fold(&weights, &bias, vec![1.0 / 255.0; 16], 0, (100, 0, 255)).expect("fits");
+        let expected = requant.apply(0, 64 * i32::from(byte) * i32::from(w));
         for isa in families() {
             let conv = Conv::new(isa, reads.clone(), &weights, &requant);
             let mut target = vec![0; 5 * 16];
             conv.run(&source, &mut target, 0);
-            let expected = if w > 0 { 227 } else { 0 };
-            assert!(target.iter().all(|&q| q == expected), "{isa}: {target:?}");
+            assert!(
+                target.iter().all(|&q| q == expected),
+                "{isa}, {byte} times {w}: {target:?} where {expected} is right"
+            );
         }
     }
 }

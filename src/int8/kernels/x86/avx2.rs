@@ -6,9 +6,10 @@
 use std::arch::x86_64::*;
 use std::mem::MaybeUninit;
 
-use super::depthwise::{self, Depthwise, Lines, for_columns};
-use super::{Bounds, Store, channel, ordered, ymm};
-use crate::int8::kernels::{AddQuant, Buffer, DepthwiseShape, Reads, portable};
+use super::ymm;
+use crate::int8::kernels::depthwise::{self, Depthwise, Lines, for_columns};
+use crate::int8::kernels::tiled::{Bounds, channel, ordered};
+use crate::int8::kernels::{AddQuant, Buffer, DepthwiseShape, Reads, Store, portable};
 
 /// Channels in a vector of sums.
 const LANES: usize = 8;
@@ -84,7 +85,7 @@ impl Conv {
             for k in (0..row).step_by(2) {
                 for v in 0..2 {
                     for i in 0..LANES {
-                        let n = first + channel(2, v, i);
+                        let n = first + channel(LANES, 2, v, i);
                         for byte in k..k + 2 {
                             let w = weights.get(n * row + byte).copied().unwrap_or(0);
                             numbers[at] = i16::from(w).to_le_bytes();

@@ -2,23 +2,24 @@
 
 use std::arch::x86_64::*;
 
-use super::depthwise::{self, Depthwise, Lines, for_columns};
-use super::tiled::{self, Conv};
 use super::ymm::{packed_block as packed_half, scaled as scaled_half};
-use super::{Bounds, Group, Pixels, Store, Tile};
-use crate::int8::kernels::{AddQuant, DepthwiseShape, portable};
+use crate::int8::kernels::depthwise::{self, Depthwise, Lines, for_columns};
+use crate::int8::kernels::tiled::{self, Bounds, Conv, Group, Pixels, Tile};
+use crate::int8::kernels::{AddQuant, DepthwiseShape, Reads, Store, portable};
 
 /// Channels in a vector of sums.
 const LANES: usize = 16;
 
 /// Packs a convolution's weights, `[output channel][byte of all runs]`.
-pub fn conv(weights: &[i8], store: &Store) -> Conv {
+pub fn conv(reads: &Reads, weights: &[i8], store: &Store) -> Conv {
     Conv::pack(
         tiled::Family {
             lanes: LANES,
+            step: 4,
             groups: &[4, 2, 1],
             tiles,
         },
+        reads,
         weights,
         store,
     )

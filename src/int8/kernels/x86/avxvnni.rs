@@ -2,22 +2,24 @@
 
 use std::arch::x86_64::*;
 
-use super::depthwise::{self, Depthwise, Lines, for_columns};
-use super::tiled::{self, Conv};
-use super::{Group, Pixels, Store, Tile, ymm};
-use crate::int8::kernels::{DepthwiseShape, portable};
+use super::ymm;
+use crate::int8::kernels::depthwise::{self, Depthwise, Lines, for_columns};
+use crate::int8::kernels::tiled::{self, Conv, Group, Pixels, Tile};
+use crate::int8::kernels::{DepthwiseShape, Reads, Store, portable};
 
 /// Channels in a vector of sums.
 const LANES: usize = 8;
 
 /// Packs a convolution's weights, `[output channel][byte of all runs]`.
-pub fn conv(weights: &[i8], store: &Store) -> Conv {
+pub fn conv(reads: &Reads, weights: &[i8], store: &Store) -> Conv {
     Conv::pack(
         tiled::Family {
             lanes: LANES,
+            step: 4,
             groups: &[2],
             tiles,
         },
+        reads,
         weights,
         store,
     )

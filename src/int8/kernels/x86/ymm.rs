@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Bounds;
+use crate::int8::kernels::tiled::Bounds;
 
 /// From sums to rounded steps, before zero point and clamp.
 #[inline]
@@ -11,7 +11,7 @@ pub fn scaled(sums: __m256i, scale: __m256) -> __m256i {
     _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(sums), scale))
 }
 
-/// One pixel of 32 channels, as four vectors of steps in the order of [`super::channel`], to 32 bytes. Zero point,
+/// One pixel of 32 channels, as four vectors of steps in the order of [`channel`](crate::int8::kernels::tiled::channel), to 32 bytes. Zero point,
 /// saturation, clamp.
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -33,7 +33,7 @@ pub fn packed_block<const PLAIN: bool>(q: [__m256i; 4], bounds: Bounds) -> __m25
     _mm256_min_epu8(bytes, _mm256_set1_epi8(bounds.high as i8))
 }
 
-/// Two pixels of 16 channels, each as two vectors of steps in the order of [`super::channel`], to 16 bytes each: the
+/// Two pixels of 16 channels, each as two vectors of steps in the order of [`channel`](crate::int8::kernels::tiled::channel), to 16 bytes each: the
 /// first in the lower half. Zero point, saturation, clamp.
 #[inline]
 #[target_feature(enable = "avx2")]

@@ -3,8 +3,8 @@
 //! The innermost loops interleave four neighbouring input rows, so that one instruction adds up the rows of a kernel
 //! column. With stride 1 the same four rows serve two output rows: phase 0 uses the first three, phase 1 the last.
 
-use super::{Bounds, Store, channel, ordered};
-use crate::int8::kernels::{Buffer, DepthwiseShape};
+use super::tiled::{Bounds, channel, ordered};
+use super::{Buffer, DepthwiseShape, Store};
 
 /// What a family brings to [`Depthwise`].
 #[derive(Debug, Clone, Copy)]
@@ -232,7 +232,7 @@ impl Family {
             let (n, i) = (n / lanes, n % lanes);
             let (n, v) = (n / vectors, n % vectors);
             let (phase, column) = (n / 3, n % 3);
-            let channel = first + channel(vectors, v, i);
+            let channel = first + channel(lanes, vectors, v, i);
             let Some(kernel_row) = row.checked_sub(phase).filter(|&r| r < 3) else {
                 continue;
             };
