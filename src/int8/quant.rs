@@ -115,20 +115,32 @@ impl AddQuant {
         let [za, zb] = inputs.map(|input| f32::from(input.zero_point));
         Self {
             ratios,
-            offset: f32::from(output.zero_point) - za.mul_add(ratios[0], zb * ratios[1]),
+            offset: f32::from(output.zero_point) - libm::fmaf(za, ratios[0], zb * ratios[1]),
             low,
             high,
         }
     }
 
-    /// The sum of two bytes, by definition.
+    /// The sum of two bytes, by definition. The multiply-adds are `libm`'s: the C library's, which
+    /// [`f32::mul_add`] asks where the processor has none, round twice on some systems.
     #[inline(always)]
     pub fn apply(&self, a: u8, b: u8) -> u8 {
+        self.sum(a, b, libm::fmaf)
+    }
+
+    /// The same for code that is compiled for a processor with a multiply-add of its own.
+    #[inline(always)]
+    pub fn apply_fused(&self, a: u8, b: u8) -> u8 {
+        self.sum(a, b, f32::mul_add)
+    }
+
+    #[inline(always)]
+    fn sum(&self, a: u8, b: u8, fused: impl Fn(f32, f32, f32) -> f32) -> u8 {
         // Added to a number of 0 to 255 it leaves that, rounded half to even, in the lowest byte:
         // compilers make vector code of this, but not of a saturating conversion.
         const ROUND: f32 = 12_582_912.0;
         let [ra, rb] = self.ratios;
-        let sum = f32::from(b).mul_add(rb, f32::from(a).mul_add(ra, self.offset));
+        let sum = fused(f32::from(b), rb, fused(f32::from(a), ra, self.offset));
         (sum.clamp(self.low.into(), self.high.into()) + ROUND).to_bits() as u8
     }
 }

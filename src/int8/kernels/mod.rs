@@ -341,7 +341,7 @@ pub fn add(isa: Isa, quant: &AddQuant, a: &[u8], b: &[u8], target: &mut [u8]) {
         Isa::NeonI8mm | Isa::NeonDot | Isa::Neon => unsafe {
             aarch64::neon::add(quant, a, b, target)
         },
-        _ => portable::add(quant, a, b, target),
+        _ => portable::add_anywhere(quant, a, b, target),
     }
 }
 

@@ -219,11 +219,18 @@ impl Depthwise {
     }
 }
 
-/// Adds two maps.
+/// Adds two maps, on any processor.
+pub fn add_anywhere(quant: &AddQuant, a: &[u8], b: &[u8], target: &mut [u8]) {
+    for ((target, &a), &b) in target.iter_mut().zip(a).zip(b) {
+        *target = quant.apply(a, b);
+    }
+}
+
+/// Adds two maps, in code that is compiled for a processor with multiply-adds.
 #[inline(always)]
 pub fn add(quant: &AddQuant, a: &[u8], b: &[u8], target: &mut [u8]) {
     for ((target, &a), &b) in target.iter_mut().zip(a).zip(b) {
-        *target = quant.apply(a, b);
+        *target = quant.apply_fused(a, b);
     }
 }
 
