@@ -1,6 +1,6 @@
 //! The command line: what the programs can be asked, and which code answers.
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{ErrorKind, Write};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
@@ -8,6 +8,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::base::interruption::interruption;
+use crate::base::terminal;
 use crate::commands::Answer;
 use crate::commands::bench::{BenchArgs, bench};
 #[cfg(feature = "camera")]
@@ -20,7 +22,7 @@ use crate::commands::latency::{LatencyArgs, latency};
 use crate::commands::predict::{PredictArgs, predict};
 #[cfg(feature = "record")]
 use crate::commands::render::{RenderArgs, render};
-use crate::commands::watch::{WatchArgs, interruption, watch};
+use crate::commands::watch::{WatchArgs, watch};
 
 /// Names the American Sign Language fingerspelling letters that somebody signs before a camera.
 ///
@@ -113,7 +115,7 @@ pub fn start_logging() {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && !plain);
+        .with_ansi(terminal::takes_sequences() && !plain);
     tracing_subscriber::registry()
         .with(lines)
         .with(filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN)))

@@ -7,11 +7,15 @@
 //! - [`table`]: tables as spreadsheets write them.
 //! - [`hash`]: a hash that every version of the program agrees on.
 //! - [`machine`]: what the program runs on.
+//! - [`interruption`]: asks to end, from outside.
+//! - [`terminal`]: what the terminal takes.
+//! - `win32` (Windows): what only Windows' own interface tells or does.
 //! - `mp4` (feature `record`): recordings, written and read.
 
 pub mod files;
 pub mod frame;
 pub mod hash;
+pub mod interruption;
 pub mod joints;
 pub(crate) mod jpeg;
 pub mod machine;
@@ -19,3 +23,6 @@ pub mod machine;
 pub mod mp4;
 pub mod picture;
 pub mod table;
+pub mod terminal;
+#[cfg(windows)]
+pub(crate) mod win32;

@@ -1,7 +1,9 @@
 //! Tells on stderr how far a command is.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::time::{Duration, Instant};
+
+use crate::base::terminal;
 
 /// How often the progress is told: on a terminal, and in a file.
 const TOLD_EVERY: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(10)];
@@ -31,7 +33,7 @@ impl Progress {
             done: 0,
             began: Instant::now(),
             told: None,
-            terminal: std::io::stderr().is_terminal(),
+            terminal: terminal::takes_sequences(),
         }
     }
 

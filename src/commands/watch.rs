@@ -4,15 +4,14 @@ use std::io::Write;
 #[cfg(feature = "record")]
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-#[cfg(feature = "record")]
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
+use crate::base::files::check_no_device;
 use crate::base::frame::Frame;
+use crate::base::interruption::interruption;
 use crate::commands::inputs::{ReaderArgs, SourceArgs, SpellingArgs};
 #[cfg(feature = "record")]
 use crate::live::StartRecording;
@@ -54,7 +53,11 @@ pub struct WatchArgs {
     #[arg(long, value_name = "FILE.json|FILE.csv")]
     pub stats: Option<StatsFile>,
     /// At the end, draw how often each stage took how long
-    #[arg(long, value_name = "FILE.svg")]
+    #[arg(
+        long,
+        value_name = "FILE.svg",
+        value_parser = PathBufValueParser::new().try_map(file_name)
+    )]
     pub stats_plot: Option<PathBuf>,
     /// Show the picture as the camera sees it, not as a mirror would
     #[arg(long)]
@@ -84,6 +87,11 @@ struct RecordArgs {
     /// Record the picture as the camera sees it, not mirrored and with nothing drawn over it
     #[arg(long)]
     record_clean: bool,
+}
+
+/// Takes the name of a file on the command line, where a wrong one costs nothing yet.
+fn file_name(path: PathBuf) -> Result<PathBuf> {
+    check_no_device(&path).map(|()| path)
 }
 
 /// Watches until the source ends, the person before the screen quits, or a signal comes.
@@ -198,20 +206,4 @@ impl WatchArgs {
     fn recordings(&self) -> Result<View> {
         Ok(View::default())
     }
-}
-
-/// A flag that Ctrl-C and the signals to terminate set; asked a second time, they end at once.
-///
-/// # Errors
-/// When the operating system does not tell of signals.
-pub fn interruption() -> Result<Arc<AtomicBool>> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || {
-        if set.swap(true, Ordering::AcqRel) {
-            std::process::exit(130);
-        }
-    })
-    .context("cannot listen to Ctrl-C")?;
-    Ok(interrupted)
 }
