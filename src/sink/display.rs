@@ -5,15 +5,30 @@
 pub struct Room {
     /// The largest width and height, in pixels, of a window's content that is visible as a whole.
     pub size: (usize, usize),
+    /// How many of the display's pixels a picture's pixel takes each way: more than 1 where they
+    /// are so small that a picture would be, too.
+    pub scale: usize,
     #[cfg(target_os = "linux")]
     _server: x11rb::rust_connection::RustConnection,
 }
 
-/// What room there is; `None` where the desktop does not say. Windows and macOS keep windows within
-/// the display themselves.
-#[cfg(not(target_os = "linux"))]
+/// What room there is; `None` where the desktop does not say. macOS keeps windows within the display
+/// and scales them itself.
+#[cfg(not(any(target_os = "linux", windows)))]
 pub fn room() -> Option<Room> {
     None
+}
+
+/// What room there is; `None` where Windows does not say.
+#[cfg(windows)]
+pub fn room() -> Option<Room> {
+    use crate::base::win32;
+    let scale = win32::scale();
+    Some(Room {
+        size: win32::work_area().ok()?,
+        // Pixels of even sizes keep texts legible.
+        scale: (scale as usize).max(1),
+    })
 }
 
 /// What room there is; `None` where the desktop does not say. Wayland's desktops are asked through
@@ -45,6 +60,7 @@ mod linux {
         let size = size(&server, screen)?;
         Ok(Room {
             size,
+            scale: 1,
             _server: server,
         })
     }

@@ -24,8 +24,8 @@ pub struct Window<A = Action> {
 }
 
 impl<A: 'static> Window<A> {
-    /// Opens a window for pictures of `width` x `height` pixels: of their size, or as large as the
-    /// display has room for. Its picture scales with it. `meaning` says what is asked for by a
+    /// Opens a window for pictures of `width` x `height` pixels: of their size, a multiple of it
+    /// on fine displays, or as large as there is room for. Its picture scales with it. `meaning` says what is asked for by a
     /// press.
     ///
     /// # Errors
@@ -38,7 +38,9 @@ impl<A: 'static> Window<A> {
         };
         let size = (width, height);
         let room = display::room();
-        let (width, height) = (room.as_ref()).map_or(size, |room| fitted(size, room.size));
+        let (width, height) = (room.as_ref()).map_or(size, |room| {
+            fitted((width * room.scale, height * room.scale), room.size)
+        });
         let mut surface = Surface::new(title, width, height, options)
             .map_err(|error| anyhow!("cannot open a window: {error}; it takes a display"))?;
         drop(room);
