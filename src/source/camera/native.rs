@@ -41,13 +41,19 @@ impl Driver for Native {
         let request = RequestedFormat::with_formats(exact, std::slice::from_ref(&coding));
         let mut camera = Camera::new(CameraIndex::Index(device.index), request).map_err(refused)?;
         camera.open_stream().map_err(refused)?;
-        Ok(NativeStream::Nokhwa(Box::new(camera)))
+        Ok(NativeStream::Nokhwa {
+            camera: Box::new(camera),
+            clock: Clock::default(),
+        })
     }
 }
 
 /// An open camera.
 pub(super) enum NativeStream {
-    Nokhwa(Box<Camera>),
+    Nokhwa {
+        camera: Box<Camera>,
+        clock: Clock,
+    },
     /// With a format that `nokhwa` cannot ask for.
     Direct(listing::DirectStream),
 }
@@ -72,9 +78,9 @@ impl Stream for NativeStream {
 
     fn next(&mut self) -> Result<(NativeBuffer, Instant), CameraError> {
         match self {
-            NativeStream::Nokhwa(camera) => {
+            NativeStream::Nokhwa { camera, clock } => {
                 let buffer = camera.frame().map_err(failed)?;
-                let captured = captured(buffer.capture_timestamp());
+                let captured = clock.captured(buffer.capture_timestamp());
                 Ok((NativeBuffer::Nokhwa(buffer), captured))
             }
             NativeStream::Direct(stream) => {
@@ -85,14 +91,41 @@ impl Stream for NativeStream {
     }
 }
 
-/// The kernel's stamp comes as time of day, which can be set while the program runs: turned into
-/// monotonic time at once.
-fn captured(stamp: Option<Duration>) -> Instant {
-    let now = Instant::now();
-    let age = stamp
-        .and_then(|stamp| SystemTime::now().duration_since(UNIX_EPOCH + stamp).ok())
-        .filter(|age| *age < OLDEST_STAMP);
-    age.and_then(|age| now.checked_sub(age)).unwrap_or(now)
+/// A camera's clock.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    /// How old the picture was by its stamp that was the youngest of all.
+    youngest: Option<Duration>,
+    /// When the newest picture was captured.
+    newest: Option<Instant>,
+}
+
+impl Clock {
+    /// The kernel's stamp comes as time of day, which can be set while the program runs: turned
+    /// into monotonic time at once.
+    fn captured(&mut self, stamp: Option<Duration>) -> Instant {
+        let now = Instant::now();
+        let age = stamp.and_then(|stamp| SystemTime::now().duration_since(UNIX_EPOCH + stamp).ok());
+        let age = match cfg!(windows) {
+            true => age.map(|age| self.beyond_the_youngest(age)),
+            false => age,
+        };
+        let age = age.filter(|age| *age < OLDEST_STAMP);
+        let captured = age.and_then(|age| now.checked_sub(age)).unwrap_or(now);
+        // Each younger picture moves the clock. Time goes forward all the same.
+        let captured = self.newest.map_or(captured, |newest| newest.max(captured));
+        self.newest = Some(captured);
+        captured
+    }
+
+    /// A picture's age, where stamps count from the moment at which the first picture was asked
+    /// for, as on Windows: by them all pictures are older than they are, by the time that the
+    /// camera took to start. The youngest one is taken for fresh.
+    fn beyond_the_youngest(&mut self, age: Duration) -> Duration {
+        let youngest = self.youngest.map_or(age, |youngest| youngest.min(age));
+        self.youngest = Some(youngest);
+        age - youngest
+    }
 }
 
 fn frame_format(encoding: Encoding) -> FrameFormat {
@@ -111,8 +144,25 @@ fn refused(error: NokhwaError) -> CameraError {
     system_error(&error).unwrap_or_else(|| CameraError::Refused(error.to_string()))
 }
 
-/// Why an open camera stopped.
+/// What is said where the system's part that reads cameras does not start.
+const NO_START: &str = if cfg!(windows) {
+    "Windows' Media Foundation does not start"
+} else {
+    "the system's camera interface does not start"
+};
+
+/// What to do about that.
+const NO_START_ADVICE: &str = if cfg!(windows) {
+    ": add the Media Feature Pack under Settings, System, Optional features, and start Windows anew"
+} else {
+    ""
+};
+
+/// Why an open camera stopped, or cameras cannot be listed.
 fn failed(error: NokhwaError) -> CameraError {
+    if let NokhwaError::InitializeError { error, .. } = &error {
+        return CameraError::Failed(format!("{NO_START} ({error}){NO_START_ADVICE}"));
+    }
     system_error(&error).unwrap_or_else(|| CameraError::Failed(error.to_string()))
 }
 
@@ -157,6 +207,9 @@ mod listing_elsewhere {
     use super::*;
 
     pub(in super::super) fn devices() -> Result<Vec<Device>, CameraError> {
+        // Another thread lists cameras than opens them.
+        #[cfg(windows)]
+        crate::base::win32::share_com();
         allowed()?;
         let mut devices: Vec<_> = nokhwa::query(ApiBackend::Auto)
             .map_err(failed)?
@@ -248,6 +301,23 @@ mod listing_elsewhere {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_that_a_camera_took_to_start_makes_no_picture_older() {
+        let ms = Duration::from_millis;
+        let mut clock = Clock::default();
+        let ages = [900, 880, 885, 913].map(|age| clock.beyond_the_youngest(ms(age)));
+        assert_eq!(ages, [0, 0, 5, 33].map(ms));
+    }
+
+    #[test]
+    fn no_picture_is_captured_before_the_one_before_it() {
+        let ms = Duration::from_millis;
+        let since = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let mut clock = Clock::default();
+        let first = clock.captured(Some(since() - ms(10)));
+        assert!(clock.captured(Some(since() - ms(500))) >= first);
+    }
 
     #[test]
     fn an_error_that_a_person_can_mend_is_known_by_the_systems_number() {
