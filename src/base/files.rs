@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -166,7 +166,22 @@ fn write(path: &Path, content: &[u8]) -> Result<()> {
         // The write's own error matters more than whether its remains could be removed.
         let _ = fs::remove_file(&beside);
     }
-    Ok(written?)
+    Ok(written.map_err(if_held)?)
+}
+
+/// An error with what may be behind it on Windows, where a file that a program has open can be
+/// neither replaced nor, often, written to.
+pub fn if_held(error: io::Error) -> io::Error {
+    const ACCESS_DENIED: i32 = 5;
+    const SHARING_VIOLATION: i32 = 32;
+    const LOCK_VIOLATION: i32 = 33;
+    match error.raw_os_error() {
+        Some(ACCESS_DENIED | SHARING_VIOLATION | LOCK_VIOLATION) if cfg!(windows) => {
+            let said = format!("{error}; if a program has the file open, close it there");
+            io::Error::new(error.kind(), said)
+        }
+        _ => error,
+    }
 }
 
 #[cfg(test)]
@@ -203,6 +218,25 @@ mod tests {
         for name in ["null.mp4", "console.gif", "COM10", "a.nul", "compact"] {
             assert!(!is_device_name(name), "{name}");
         }
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn a_file_that_another_program_holds_stays_as_it_is_and_the_error_says_why() {
+        use std::os::windows::fs::OpenOptionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("table.csv");
+        write_whole(&target, b"old").unwrap();
+        let held = fs::OpenOptions::new()
+            .read(true)
+            .share_mode(0)
+            .open(&target)
+            .unwrap();
+        let error = format!("{:#}", write_whole(&target, b"new").unwrap_err());
+        assert!(error.contains("close it there"), "{error}");
+        drop(held);
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use image::codecs::jpeg::JpegEncoder;
 
 use super::Shot;
 use super::names::check_name;
-use crate::base::files::{open_bounded, write_whole};
+use crate::base::files::{if_held, open_bounded, write_whole};
 
 /// The table's name, by which training finds it.
 pub const TABLE: &str = "hands.csv";
@@ -148,6 +148,7 @@ impl Folder {
         for path in paths {
             let picture = self.root.join(path);
             fs::remove_file(&picture)
+                .map_err(if_held)
                 .with_context(|| format!("cannot remove the picture {}", picture.display()))?;
         }
         self.counts.clear();
@@ -194,14 +195,14 @@ impl Folder {
         if !table.exists() {
             write_whole(&table, &line(&COLUMNS)?)?;
         }
-        let mut file = OpenOptions::new().append(true).open(&table)?;
+        let mut file = (OpenOptions::new().append(true).open(&table)).map_err(if_held)?;
         let before = file.metadata()?.len();
         let written = file.write_all(row);
         if written.is_err() {
             // The write's own error matters more; a torn row is mended at the next start.
             let _ = file.set_len(before);
         }
-        Ok(written?)
+        Ok(written.map_err(if_held)?)
     }
 
     fn read_table(&mut self) -> Result<()> {
