@@ -6,7 +6,8 @@ use clap::Parser;
 use signcam::cli::Cli;
 
 fn main() -> ExitCode {
-    match Cli::parse().run() {
+    // Shells of Windows leave it to programs to find what a wildcard means.
+    match Cli::parse_from(wild::args_os()).run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
