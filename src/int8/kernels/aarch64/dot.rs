@@ -157,8 +157,11 @@ unsafe fn tile<const MR: usize, const PLAIN: bool>(
 #[target_feature(enable = "neon")]
 fn interleaved(ac: int8x16_t, bd: int8x16_t) -> [int8x16_t; 2] {
     let (ab, cd) = (vzip1q_s8(ac, bd), vzip2q_s8(ac, bd));
-    let [ab, cd] = [ab, cd].map(|v| vreinterpretq_s16_s8(v));
-    [vzip1q_s16(ab, cd), vzip2q_s16(ab, cd)].map(|v| vreinterpretq_s8_s16(v))
+    let (ab, cd) = (vreinterpretq_s16_s8(ab), vreinterpretq_s16_s8(cd));
+    [
+        vreinterpretq_s8_s16(vzip1q_s16(ab, cd)),
+        vreinterpretq_s8_s16(vzip2q_s16(ab, cd)),
+    ]
 }
 
 lines!("neon,dotprod", dot, |bytes| signed(bytes));

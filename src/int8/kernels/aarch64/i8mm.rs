@@ -91,8 +91,12 @@ fn multiply(mut sums: int32x4_t, pixels: uint8x16_t, channels: int8x16_t) -> int
 #[inline]
 #[target_feature(enable = "neon")]
 fn zipped(a: uint8x16_t, b: uint8x16_t) -> [uint8x16_t; 2] {
-    let [a, b] = [a, b].map(|v| vreinterpretq_u64_u8(v));
-    [vzip1q_u64(a, b), vzip2q_u64(a, b)].map(|v| vreinterpretq_u8_u64(v))
+    // Not with `map`: the compiler doesn't put its closures in their place here.
+    let (a, b) = (vreinterpretq_u64_u8(a), vreinterpretq_u64_u8(b));
+    [
+        vreinterpretq_u8_u64(vzip1q_u64(a, b)),
+        vreinterpretq_u8_u64(vzip2q_u64(a, b)),
+    ]
 }
 
 /// `MR` pixels of 16 channels, as `PR` pairs of pixels: the last is beside itself where there is an odd one.
@@ -129,9 +133,12 @@ unsafe fn tile<const MR: usize, const PR: usize, const PLAIN: bool>(
             let mut at: [[*const u8; 2]; PR] =
                 std::array::from_fn(|p| [0, 1].map(|i| pixels[(p * 2 + i).min(MR - 1)].add(tap)));
             for _ in 0..group.run / 16 {
-                let bytes = at.map(|[a, b]| zipped(vld1q_u8(a), vld1q_u8(b)));
-                at = at.map(|two| two.map(|at| at.add(16)));
-                let (first, second) = (bytes.map(|b| b[0]), bytes.map(|b| b[1]));
+                let mut first = [vdupq_n_u8(0); PR];
+                let mut second = first;
+                for p in 0..PR {
+                    [first[p], second[p]] = zipped(vld1q_u8(at[p][0]), vld1q_u8(at[p][1]));
+                    at[p] = [at[p][0].add(16), at[p][1].add(16)];
+                }
                 step!(first);
                 step!(second);
             }
@@ -149,7 +156,8 @@ unsafe fn tile<const MR: usize, const PR: usize, const PLAIN: bool>(
         let sums: [[int32x4_t; 4]; MR] = std::array::from_fn(|m| {
             std::array::from_fn(|v| {
                 let pairs = &sums[m / 2];
-                let [a, b] = [pairs[v * 2], pairs[v * 2 + 1]].map(|v| vreinterpretq_s64_s32(v));
+                let a = vreinterpretq_s64_s32(pairs[v * 2]);
+                let b = vreinterpretq_s64_s32(pairs[v * 2 + 1]);
                 vreinterpretq_s32_s64(match m % 2 {
                     0 => vzip1q_s64(a, b),
                     _ => vzip2q_s64(a, b),
@@ -165,8 +173,11 @@ unsafe fn tile<const MR: usize, const PR: usize, const PLAIN: bool>(
 #[target_feature(enable = "neon")]
 fn interleaved(ac: uint8x16_t, bd: uint8x16_t) -> [uint8x16_t; 2] {
     let (ab, cd) = (vzip1q_u8(ac, bd), vzip2q_u8(ac, bd));
-    let [ab, cd] = [ab, cd].map(|v| vreinterpretq_u16_u8(v));
-    [vzip1q_u16(ab, cd), vzip2q_u16(ab, cd)].map(|v| vreinterpretq_u8_u16(v))
+    let (ab, cd) = (vreinterpretq_u16_u8(ab), vreinterpretq_u16_u8(cd));
+    [
+        vreinterpretq_u8_u16(vzip1q_u16(ab, cd)),
+        vreinterpretq_u8_u16(vzip2q_u16(ab, cd)),
+    ]
 }
 
 lines!("neon,i8mm", dot, |bytes| bytes);

@@ -29,12 +29,16 @@ macro_rules! lines {
             // SAFETY: columns are checked against the input's width, `x` against the output's; the rest is the
             // caller's word.
             unsafe {
+                let starts = job.lines.map(|line| line.start);
+                let steps = job.lines.map(|line| line.step);
                 // A column of four input bytes for each of eight channels, as two vectors.
                 let column = |x: usize, j: usize| {
                     let place = shape.column(x, j);
                     let row = |i: usize| {
-                        let line = &job.lines[i];
-                        vld1_u8(place.map_or(job.pad, |c| line.start.add(c * line.step)))
+                        vld1_u8(match place {
+                            Some(c) => starts[i].add(c * steps[i]),
+                            None => job.pad,
+                        })
                     };
                     let ready = |$bytes: uint8x16_t| $ready;
                     let (ac, bd) = (vcombine_u8(row(0), row(2)), vcombine_u8(row(1), row(3)));
