@@ -31,7 +31,7 @@ mkdir -p "$place/Bilder/A"
 # All of it runs before one display: Wine keeps asking the first one.
 Xvfb :98 -screen 0 1280x800x24 >"$out/logs/display.txt" 2>&1 &
 display=$!
-trap 'wineserver -k || true; kill "$display"' EXIT
+trap 'wineboot -k || true; kill "$display"' EXIT
 export DISPLAY=:98
 for _ in $(seq 50); do [ ! -e /tmp/.X11-unix/X98 ] || break; sleep 0.1; done
 
@@ -179,7 +179,7 @@ window_there() {
         sleep 1
     done
     [ -n "$id" ]
-    sleep "${1:-5}"
+    sleep 5
     xdotool windowfocus "$id"
     sleep 1
 }
