@@ -10,6 +10,11 @@ pub(super) const DRAWN: [(&str, &str, &[&str], Stroke); path::DRAWN] = [
     ("Z", "D", &["X", "G"], Stroke::Zigzag),
 ];
 
+/// Whether a letter is drawn, so that its handshape alone does not make it.
+pub fn is_drawn(letter: &str) -> bool {
+    DRAWN.iter().any(|(name, ..)| *name == letter)
+}
+
 /// Whether the letter `drawn` begins with the handshape of `still`, or what it may be read as.
 pub fn begins(still: &str, drawn: &str) -> bool {
     matches!((still, drawn), ("I", "J") | ("D" | "X" | "G", "Z"))

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::base::frame::Rect;
 use letters::DRAWN;
-pub use letters::begins;
+pub use letters::{begins, is_drawn};
 use path::{Path, Point, Shape, Shapes};
 use strokes::Stroke;
 

@@ -6,12 +6,20 @@
 use std::time::Duration;
 
 use super::Said;
+use super::holding::Held;
 
 /// Texts that are kept.
 const BEAMS: usize = 8;
 
 /// Letters less likely than this at a step begin no text, as a logarithm.
 const LEAST: f32 = -5.0;
+
+/// A letter may be typed so long before the letter network is sure of it.
+const EARLY: Duration = Duration::from_millis(300);
+
+/// What counts for a letter that is plainly held: more than any letter that is begun, as a
+/// logarithm.
+const PLAIN: f32 = 3.0;
 
 /// A letter that was typed before this much time is settled.
 pub const SETTLING: Duration = Duration::from_millis(600);
@@ -38,6 +46,8 @@ pub struct Decoder {
     beams: Vec<Beam>,
     /// The last letter that is settled: all texts begin with it.
     last: Option<usize>,
+    /// Media time of that letter.
+    newest: Option<Duration>,
     /// The settled letters of the word that is being spelled.
     word: Vec<usize>,
 }
@@ -70,6 +80,7 @@ impl Default for Decoder {
                 expected: 0.0,
             }],
             last: None,
+            newest: None,
             word: Vec::new(),
         }
     }
@@ -78,7 +89,12 @@ impl Default for Decoder {
 impl Decoder {
     /// Takes a step in.
     pub fn step(&mut self, said: &Said, expectation: &impl Expectation) {
-        let Some((&none, letters)) = said.logs.split_first() else {
+        let meant = said.held.filter(|held| self.lacks(held));
+        let mut logs = said.logs.clone();
+        if let Some(log) = meant.and_then(|held| logs.get_mut(held.letter + 1)) {
+            *log = PLAIN;
+        }
+        let Some((&none, letters)) = logs.split_first() else {
             return;
         };
         let mut next: Vec<Beam> = Vec::with_capacity(4 * BEAMS);
@@ -135,6 +151,13 @@ impl Decoder {
         self.beams = next;
     }
 
+    /// Whether a letter that is held is not in the text: none began since the hand took its shape.
+    fn lacks(&self, held: &Held) -> bool {
+        let since = held.since.saturating_sub(EARLY);
+        let last = self.open().last().map(|mark| mark.time).or(self.newest);
+        last.is_none_or(|time| time < since)
+    }
+
     /// The likeliest letters behind the settled ones.
     pub fn open(&self) -> &[Mark] {
         self.beams.first().map_or(&[], |beam| &beam.marks)
@@ -145,6 +168,7 @@ impl Decoder {
         let open = self.open();
         let count = open.iter().take_while(|mark| mark.time < time).count();
         if count > 0 {
+            let newest = open[count - 1].time;
             let settled: Vec<usize> = open[..count].iter().map(|mark| mark.letter).collect();
             self.beams.retain(|beam| {
                 let letters = beam.marks.iter().map(|mark| mark.letter);
@@ -154,6 +178,7 @@ impl Decoder {
                 beam.marks.drain(..count);
             }
             self.last = settled.last().copied();
+            self.newest = Some(newest);
             self.word.extend(settled);
         }
         count
@@ -252,6 +277,7 @@ mod tests {
                 time,
                 fresh: false,
                 logs: likely.map(f32::ln).to_vec(),
+                held: None,
             };
             decoder.step(&said, expectation);
             settle(&mut decoder, time.saturating_sub(SETTLING));
@@ -278,6 +304,37 @@ mod tests {
         assert_eq!(decoded("a.?."), "ac");
         assert_eq!(decoded_as("a.?.", &Familiar), "ab");
         assert_eq!(decoded_as("a.c.", &Familiar), "ac");
+    }
+
+    #[test]
+    fn a_letter_held_plainly_is_typed_once_whatever_the_network_thinks() {
+        let mut decoder = Decoder::default();
+        let held = Held {
+            letter: 1,
+            since: Duration::from_secs(1),
+        };
+        let mut step = |millis: u64, held| {
+            let said = Said {
+                time: Duration::from_millis(millis),
+                fresh: false,
+                logs: [0.97f32, 0.01, 0.01, 0.01].map(f32::ln).to_vec(),
+                held,
+            };
+            decoder.step(&said, &NoExpectation);
+            decoder.settle(said.time.saturating_sub(SETTLING));
+            let open = decoder.open().iter().map(|mark| mark.letter);
+            (open.collect::<Vec<_>>(), decoder.last)
+        };
+        assert_eq!(step(1700, None), (vec![], None));
+        assert_eq!(step(1767, Some(held)), (vec![1], None));
+        assert_eq!(step(2000, Some(held)), (vec![1], None));
+        assert_eq!(step(2500, Some(held)), (vec![], Some(1)), "settled");
+        assert_eq!(step(2600, Some(held)), (vec![], Some(1)));
+        let again = Held {
+            since: Duration::from_secs(4),
+            ..held
+        };
+        assert_eq!(step(4700, Some(again)), (vec![1], Some(1)), "a new hold");
     }
 
     #[test]

@@ -29,6 +29,9 @@ const TRACED: [usize; 5] = [0, 4, 8, 12, 20];
 /// A hand's side is at least this share of the frame's height.
 const SMALLEST: f32 = 0.01;
 
+/// Probabilities go into a step times this.
+const WEIGHT: f32 = 2.0;
+
 /// Numbers of a step besides a probability for each label: found, joints there, joints against each
 /// other and their speed, place and speed of the box's centre and the traced joints, size.
 const OTHERS: usize = 1 + 1 + 2 * 42 + 4 * (1 + TRACED.len()) + 1;
@@ -36,6 +39,15 @@ const OTHERS: usize = 1 + 1 + 2 * 42 + 4 * (1 + TRACED.len()) + 1;
 /// Numbers in a step of a letter network with so many labels.
 pub const fn width(labels: usize) -> usize {
     OTHERS + labels
+}
+
+/// The likeliest label in a step's numbers and its probability, 0 to 1; none where no hand is found.
+pub(super) fn likeliest(values: &[f32], labels: usize) -> Option<(usize, f32)> {
+    let (found, values) = values.split_first()?;
+    let probabilities = values.get(..labels).filter(|_| *found > 0.0)?;
+    (probabilities.iter().copied().enumerate())
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(label, value)| (label, value / WEIGHT))
 }
 
 /// A step on its way to the network.
@@ -165,7 +177,7 @@ impl Features {
         out.extend(
             look.probabilities
                 .iter()
-                .map(|probability| 2.0 * probability),
+                .map(|probability| WEIGHT * probability),
         );
         let before = self.before.as_ref().filter(|before| before.found);
         let unit = scale.side.exp();

@@ -11,6 +11,7 @@
 
 pub mod decoder;
 pub mod features;
+pub mod holding;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,9 +19,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::model::SequenceModel;
+use crate::model::{SequenceMetadata, SequenceModel};
+use crate::recognize::motion;
 use crate::recognize::observation::Observation;
 use features::{Features, Step};
+use holding::{Held, Holding};
 
 /// What the network says of a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +34,8 @@ pub struct Said {
     pub fresh: bool,
     /// Logarithms of probabilities: of no letter, and of each letter.
     pub logs: Vec<f32>,
+    /// The letter that is plainly held.
+    pub held: Option<Held>,
 }
 
 /// What was said of the steps up to a frame.
@@ -47,7 +52,10 @@ pub struct Steps {
 pub struct SequenceReader {
     model: SequenceModel,
     letters: Arc<[Arc<str>]>,
+    /// For each label of the letter network, the letter that is typed when it is held.
+    still: Vec<Option<usize>>,
     features: Features,
+    holding: Holding,
     memory: Vec<f32>,
     logits: Vec<f32>,
 }
@@ -72,10 +80,20 @@ impl SequenceReader {
 
     /// A reader with this network.
     pub fn new(model: SequenceModel) -> Self {
-        let letters = model.metadata().letters.iter();
+        let SequenceMetadata {
+            labels, letters, ..
+        } = model.metadata();
+        let still = labels.iter().map(|label| match motion::is_drawn(label) {
+            true => None,
+            false => letters.iter().position(|letter| letter == label),
+        });
         SequenceReader {
-            letters: letters.map(|letter| Arc::from(letter.as_str())).collect(),
+            still: still.collect(),
+            letters: (letters.iter())
+                .map(|letter| Arc::from(letter.as_str()))
+                .collect(),
             features: Features::default(),
+            holding: Holding::default(),
             memory: model.fresh_memory(),
             logits: Vec::new(),
             model,
@@ -90,7 +108,9 @@ impl SequenceReader {
         let mut said = Vec::new();
         let SequenceReader {
             model,
+            still,
             features,
+            holding,
             memory,
             logits,
             ..
@@ -100,15 +120,19 @@ impl SequenceReader {
             .push(observation, |step: Step| {
                 if step.fresh {
                     memory.fill(0.0);
+                    *holding = Holding::default();
                 }
                 model.step(step.values, memory, logits)?;
                 if let Some(none) = logits.first_mut() {
                     *none += caution;
                 }
+                let likeliest = features::likeliest(step.values, still.len())
+                    .and_then(|(label, probability)| Some(((*still.get(label)?)?, probability)));
                 said.push(Said {
                     time: step.time,
                     fresh: step.fresh,
                     logs: log_softmax(logits),
+                    held: holding.step(step.time, likeliest),
                 });
                 Ok(())
             })

@@ -392,6 +392,7 @@ fn steps(from: u64, likely: &str) -> Steps {
         }
         .map(f32::ln)
         .to_vec(),
+        held: None,
     });
     Steps {
         letters,
