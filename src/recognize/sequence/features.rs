@@ -32,13 +32,21 @@ const SMALLEST: f32 = 0.01;
 /// Probabilities go into a step times this.
 const WEIGHT: f32 = 2.0;
 
-/// Numbers of a step besides a probability for each label: found, joints there, joints against each
-/// other and their speed, place and speed of the box's centre and the traced joints, size.
+/// And so do their logarithms, which tell apart what is far less likely than the likeliest: 27 views
+/// of the hand's shape, also where it is no letter's.
+const LOG_WEIGHT: f32 = 0.25;
+
+/// Probabilities below this are taken for it.
+const FLOOR: f32 = 1e-5;
+
+/// Numbers of a step besides a probability and its logarithm for each label: found, joints there,
+/// joints against each other and their speed, place and speed of the box's centre and the traced
+/// joints, size.
 const OTHERS: usize = 1 + 1 + 2 * 42 + 4 * (1 + TRACED.len()) + 1;
 
 /// Numbers in a step of a letter network with so many labels.
 pub const fn width(labels: usize) -> usize {
-    OTHERS + labels
+    OTHERS + 2 * labels
 }
 
 /// The likeliest label in a step's numbers and its probability, 0 to 1; none where no hand is found.
@@ -179,6 +187,9 @@ impl Features {
                 .iter()
                 .map(|probability| WEIGHT * probability),
         );
+        let logs = || look.probabilities.iter().map(|p| p.max(FLOOR).ln());
+        let mean = logs().sum::<f32>() / look.probabilities.len().max(1) as f32;
+        out.extend(logs().map(|log| LOG_WEIGHT * (log - mean)));
         let before = self.before.as_ref().filter(|before| before.found);
         let unit = scale.side.exp();
         out.push(if look.joints.is_some() { 1.0 } else { 0.0 });

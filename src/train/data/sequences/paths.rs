@@ -196,6 +196,7 @@ impl Paths {
             }
             track.frames.push(frame);
         }
+        vary::doubt(&mut track.frames, rng);
         track.letters = match sequence.what {
             What::Held(letter) | What::Drawn(letter, _) => vec![letter],
             What::Nothing => Vec::new(),

@@ -1,4 +1,4 @@
-//! The same track again, as another camera or another day would have shown it.
+//! The same track again, as another camera, another day or another hand would have shown it.
 
 use std::time::Duration;
 
@@ -47,6 +47,27 @@ pub(super) fn excerpt(track: &Track, seconds: f32, rng: &mut StdRng) -> Track {
     }
 }
 
+/// What the letter network makes of another hand: surer or less sure, each label likelier or less
+/// likely by some deviation in logits.
+pub(super) fn doubt(frames: &mut [Observation], rng: &mut StdRng) {
+    let labels = (frames.first()).map_or(0, |frame| frame.probabilities.len());
+    let sureness = rng.random_range(0.7..1.2);
+    let bias: Vec<f32> = (0..labels).map(|_| normal(rng, 0.7)).collect();
+    for frame in frames.iter_mut().filter(|frame| frame.is_read) {
+        let known: f32 = frame.probabilities.iter().sum();
+        if known <= 0.0 {
+            continue;
+        }
+        let logit = |(probability, bias): (&f32, &f32), rng: &mut StdRng| {
+            sureness * probability.max(1e-6).ln() + bias + normal(rng, 0.2)
+        };
+        let pairs = frame.probabilities.iter().zip(&bias);
+        let powers: Vec<f32> = pairs.map(|pair| logit(pair, rng).exp()).collect();
+        let sum: f32 = powers.iter().sum();
+        frame.set_probabilities(powers.into_iter().map(|power| known * power / sum));
+    }
+}
+
 /// Another pace, distance and side, noise, frames in which the hand is lost.
 pub(super) fn vary(track: &Track, rng: &mut StdRng) -> Track {
     let pace = rng.random_range(0.75f32.ln()..1.35f32.ln()).exp();
@@ -55,6 +76,7 @@ pub(super) fn vary(track: &Track, rng: &mut StdRng) -> Track {
     let zoom = normal(rng, 0.3).exp();
     let without_joints = rng.random_bool(0.1);
     let noise = 0.008;
+    doubt(&mut track.frames, rng);
     for frame in &mut track.frames {
         if rng.random_bool(LOST) {
             lose(frame);

@@ -219,8 +219,10 @@ impl Words {
             place = drift;
         }
         self.enter_and_leave(&mut moments, rng);
+        let mut frames = frames(&moments, rng);
+        vary::doubt(&mut frames, rng);
         Track {
-            frames: frames(&moments, rng),
+            frames,
             letters: word.into_iter().flatten().collect(),
         }
     }
