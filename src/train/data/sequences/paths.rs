@@ -10,11 +10,10 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use serde::Deserialize;
 
-use super::track::{Track, normal, pick};
+use super::track::{Slow, Track, normal, pick};
 use super::vary;
 use super::words::Words;
-use crate::base::frame::Rect;
-use crate::base::joints::Joints;
+use crate::base::joints::{JOINTS, Joints, hull};
 use crate::recognize::observation::Observation;
 
 /// The table of sequences in their folder, and the file of those that are learned from.
@@ -30,8 +29,11 @@ const ALPHABETS: [&str; 3] = ["ase", "xml", "psp"];
 /// Rates that recorders of sequences without stamps have.
 const RATES: [f32; 5] = [12.0, 15.0, 20.0, 25.0, 30.0];
 
-/// A box around joints is widened by this, as a finder's.
-const WIDENED: f32 = 1.15;
+/// How far a network is off with each joint, for a moment, in sides of the hand.
+const OFF: f32 = 0.03;
+
+/// Share of frames of a quick movement in which the hand may be lost.
+const BLURRED: f32 = 0.5;
 
 /// What happens in a sequence.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -155,31 +157,46 @@ impl Paths {
         };
         let mirrored = rng.random_bool(0.5);
         let (sin, cos) = normal(rng, 0.12).sin_cos();
-        let knows = words.filter(|_| rng.random_bool(0.75));
+        let knows = words.filter(|_| rng.random_bool(0.8));
+        let alike = knows.filter(|_| rng.random_bool(0.7));
         let past = words
             .map(|words| words.past(frames, rng))
             .unwrap_or_default();
         let stops = knows.map(|words| self.stops(words, sequence.what, rng));
+        let mut off: [[Slow; 2]; JOINTS] =
+            std::array::from_fn(|_| [Slow::new(OFF), Slow::new(OFF)]);
+        let lost = match sequence.what {
+            What::Drawn(..) if rng.random_bool(0.5) => rng.random_range(0.0..BLURRED),
+            _ => 0.02,
+        };
         let mut track = Track::default();
         for at in 0..frames {
             let joints = self.joints.get((start + at) * 63..(start + at + 1) * 63)?;
-            let joints: Joints = std::array::from_fn(|joint| {
+            let true_joints: Joints = std::array::from_fn(|joint| {
                 let x = f32::from(joints[3 * joint]) / UNITS * sequence.aspect;
                 let y = f32::from(joints[3 * joint + 1]) / UNITS;
                 let x = if mirrored { sequence.aspect - x } else { x };
-                let noise = [normal(rng, 0.002), normal(rng, 0.002)];
-                [cos * x - sin * y + noise[0], sin * x + cos * y + noise[1]]
+                [cos * x - sin * y, sin * x + cos * y]
+            });
+            let place = hull(&true_joints);
+            let side = place.width().max(place.height());
+            let joints = std::array::from_fn(|joint| {
+                [0, 1].map(|axis| true_joints[joint][axis] + side * off[joint][axis].next(rng))
             });
             let mut frame = Observation {
                 time: Duration::from_secs_f32(at as f32 / fps),
                 aspect: 1.0,
                 is_read: true,
-                hand: Some(around(&joints)),
+                hand: Some(hull(&joints)),
                 joints: Some(joints),
                 ..Observation::default()
             };
             let share = at as f32 / frames.max(2) as f32;
             match (&stops, past.get(at)) {
+                _ if alike.is_some() => {
+                    let said = alike.and_then(|words| words.alike(&joints))?;
+                    frame.set_probabilities(said.iter().copied());
+                }
                 (Some(stops), _) if !stops.is_empty() => {
                     frame.set_probabilities(between(stops, share).into_iter());
                 }
@@ -191,7 +208,7 @@ impl Paths {
                     frame.set_probabilities(std::iter::repeat_n(0.0, labels));
                 }
             }
-            if self.present.get(start + at) == Some(&0) || rng.random_bool(0.02) {
+            if self.present.get(start + at) == Some(&0) || rng.random::<f32>() < lost {
                 vary::lose(&mut frame);
             }
             track.frames.push(frame);
@@ -216,28 +233,6 @@ impl Paths {
         };
         let stop = |letter: Option<usize>| Some(words.probabilities(letter?, rng)?.to_vec());
         letters.into_iter().filter_map(stop).collect()
-    }
-}
-
-/// The box around joints, widened.
-fn around(joints: &Joints) -> Rect {
-    let ends = |axis: usize| {
-        let along = joints.iter().map(|joint| joint[axis]);
-        (
-            along.clone().fold(f32::INFINITY, f32::min),
-            along.fold(f32::NEG_INFINITY, f32::max),
-        )
-    };
-    let ((x0, x1), (y0, y1)) = (ends(0), ends(1));
-    let (dx, dy) = (
-        (x1 - x0) * (WIDENED - 1.0) / 2.0,
-        (y1 - y0) * (WIDENED - 1.0) / 2.0,
-    );
-    Rect {
-        x0: x0 - dx,
-        y0: y0 - dy,
-        x1: x1 + dx,
-        y1: y1 + dy,
     }
 }
 

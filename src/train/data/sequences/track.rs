@@ -34,3 +34,25 @@ pub(super) fn normal(rng: &mut StdRng, deviation: f32) -> f32 {
     let length = (-2.0 * (1.0 - a).max(f32::MIN_POSITIVE).ln()).sqrt();
     deviation * length * (std::f32::consts::TAU * b).cos()
 }
+
+/// A smooth random walk around 0.
+pub(super) struct Slow {
+    value: f32,
+    deviation: f32,
+}
+
+impl Slow {
+    pub fn new(deviation: f32) -> Slow {
+        Slow {
+            value: 0.0,
+            deviation,
+        }
+    }
+
+    pub fn next(&mut self, rng: &mut StdRng) -> f32 {
+        // It forgets within a quarter of a second.
+        let keep = (-4.0 / RATE).exp();
+        self.value = keep * self.value + normal(rng, self.deviation * (1.0 - keep * keep).sqrt());
+        self.value
+    }
+}

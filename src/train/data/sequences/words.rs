@@ -13,10 +13,10 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::seen::SeenCrop;
-use super::track::{Track, normal, pick, steps_in};
+use super::track::{Slow, Track, normal, pick, steps_in};
 use super::vary;
 use crate::base::frame::Rect;
-use crate::base::joints::Joints;
+use crate::base::joints::{Joints, hull};
 use crate::model::NOTHING;
 use crate::recognize::observation::Observation;
 use crate::recognize::sequence::features::RATE;
@@ -34,6 +34,9 @@ const LIST: &str = "THE AND HELLO WORLD NAME COFFEE WATER SCHOOL HAPPY FAMILY FR
     GRACE HANNAH IVAN KAREN LAURA MIKE NORA OSCAR PAUL QUINN ROSE SAM TOM UMA VICTOR WENDY XENA YOLANDA LONDON PARIS \
     BERLIN ROME TOKYO CAIRO LIMA OSLO DELHI BOSTON DENVER TEXAS OHIO IOWA KANSAS UTAH BOX SIX FIVE TWO FOUR GO ME BY \
     WHY HOW WHO WHAT WHEN YES OK BELL BALL TALL SMALL EGG ADD ODD SEE TOO MOON FOOT GOOD DEEP FEET SHEEP CARROT PUPPY";
+
+/// Shapes that others are compared with.
+const OUTLINES: usize = 3000;
 
 /// What the letter network says of a hand's shape: one crop, its joints from the box's middle in
 /// sides of the box.
@@ -81,6 +84,8 @@ pub struct Words {
     pasts: Vec<Vec<Observation>>,
     list: Vec<Vec<usize>>,
     moving: Vec<usize>,
+    /// Some shapes with their joints' [`outline`].
+    outlines: Vec<(Joints, usize)>,
 }
 
 impl Words {
@@ -117,7 +122,12 @@ impl Words {
             let letters = word.chars().map(|c| place(&c.to_string()));
             letters.collect::<Option<Vec<usize>>>()
         });
+        let every = (shapes.len() / OUTLINES).max(1);
+        let outlines = (shapes.iter().enumerate().step_by(every))
+            .filter_map(|(at, shape)| Some((outline(&shape.joints?), at)))
+            .collect();
         (!hands.is_empty()).then(|| Words {
+            outlines,
             shapes,
             hands,
             other,
@@ -136,6 +146,17 @@ impl Words {
     pub(super) fn probabilities(&self, letter: usize, rng: &mut StdRng) -> Option<&[f32]> {
         let &at = pick(self.by_letter.get(&letter)?, rng)?;
         Some(&self.shapes.get(at)?.probabilities)
+    }
+
+    /// What the network says of a hand whose joints lie much as these do.
+    pub(super) fn alike(&self, joints: &Joints) -> Option<&[f32]> {
+        let wanted = outline(joints);
+        let apart = |(known, _): &&(Joints, usize)| -> f32 {
+            let pairs = known.iter().flatten().zip(wanted.iter().flatten());
+            pairs.map(|(a, b)| (a - b) * (a - b)).sum()
+        };
+        let (_, at) = (self.outlines.iter()).min_by(|a, b| apart(a).total_cmp(&apart(b)))?;
+        Some(&self.shapes.get(*at)?.probabilities)
     }
 
     /// What the network says while nothing is spelled: up to `count` frames in a row.
@@ -418,24 +439,10 @@ fn frames(moments: &[Moment], rng: &mut StdRng) -> Vec<Observation> {
     frames
 }
 
-/// A smooth random walk around 0.
-struct Slow {
-    value: f32,
-    deviation: f32,
-}
-
-impl Slow {
-    fn new(deviation: f32) -> Slow {
-        Slow {
-            value: 0.0,
-            deviation,
-        }
-    }
-
-    fn next(&mut self, rng: &mut StdRng) -> f32 {
-        // It forgets within a quarter of a second.
-        let keep = (-4.0 / RATE).exp();
-        self.value = keep * self.value + normal(rng, self.deviation * (1.0 - keep * keep).sqrt());
-        self.value
-    }
+/// Joints from the middle of the box that hugs them, in its larger sides.
+fn outline(joints: &Joints) -> Joints {
+    let around = hull(joints);
+    let middle = [(around.x0 + around.x1) / 2.0, (around.y0 + around.y1) / 2.0];
+    let side = around.width().max(around.height()).max(f32::MIN_POSITIVE);
+    joints.map(|joint| [0, 1].map(|axis| (joint[axis] - middle[axis]) / side))
 }
