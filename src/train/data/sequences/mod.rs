@@ -176,7 +176,7 @@ impl Sequences {
             return Some(vary::vary(&vary::at_pace(drawn, quick), rng));
         }
         match &self.paths {
-            Some(paths) if kind < 0.64 => paths.track(self.made.as_ref(), rng),
+            Some(paths) if kind < 0.68 => paths.track(self.made.as_ref(), rng),
             _ => Some(self.made.as_ref()?.track(rng)),
         }
     }

@@ -1,6 +1,8 @@
-//! Sequences of joints without pictures: J and Z drawn, letters held, word signs, rest. What the
-//! letter network would say of them is taken from crops of the same letter.
+//! Sequences of joints without pictures: J and Z drawn, letters held, word signs, rest, words spelled
+//! slowly, and ways from letter to letter, of which words are put together. What the letter network
+//! would say of them is taken from crops of hands whose joints lie alike, or of the same letter.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -15,10 +17,11 @@ use super::vary;
 use super::words::Words;
 use crate::base::joints::{JOINTS, Joints, hull};
 use crate::recognize::observation::Observation;
+use crate::recognize::sequence::features::RATE;
 
-/// The table of sequences in their folder, and the file of those that are learned from.
+/// The table of sequences in their folder, and the files of those that are learned from.
 const TABLE: &str = "sequences.csv";
-const FILE: &str = "people";
+const FILES: [&str; 3] = ["people", "words", "animation"];
 
 /// Units of a joint's place in a frame's width or height.
 const UNITS: f32 = 4096.0;
@@ -35,6 +38,12 @@ const OFF: f32 = 0.03;
 /// Share of frames of a quick movement in which the hand may be lost.
 const BLURRED: f32 = 0.5;
 
+/// Share of frames in which the hand is lost otherwise.
+const LOST: f32 = 0.02;
+
+/// What a hand rests in before the first letter and behind the last, among the ways.
+const REST: &str = "rest";
+
 /// What happens in a sequence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum What {
@@ -44,26 +53,57 @@ enum What {
     Drawn(usize, usize),
     /// Nothing is spelled.
     Nothing,
+    /// Words are spelled.
+    Spelled,
 }
 
 /// Sequences of joints.
 #[derive(Debug)]
 pub struct Paths {
-    joints: Vec<i16>,
-    present: Vec<u8>,
-    /// J, Z, held letters, and the rest: each is drawn as often as its weight says.
-    groups: [Vec<Sequence>; 4],
+    files: Vec<Joined>,
+    /// J, Z, held letters, the rest, and words.
+    groups: [Vec<Sequence>; 5],
+    /// From a letter, or rest, to the next one.
+    ways: HashMap<[Option<usize>; 2], Sequence>,
     /// Letters that still J and Z look like, and themselves.
     shapes: [[Option<usize>; 2]; 2],
 }
 
+/// A file of joints.
+#[derive(Debug)]
+struct Joined {
+    joints: Vec<i16>,
+    present: Vec<u8>,
+}
+
 #[derive(Debug, Clone)]
 struct Sequence {
+    file: usize,
     start: usize,
     frames: usize,
     aspect: f32,
     fps: Option<f32>,
     what: What,
+    letters: Vec<usize>,
+}
+
+/// A hand at a moment, x and y in heights of the frame.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    joints: Joints,
+    present: bool,
+}
+
+/// What the letter network says of moments.
+enum Saying<'a> {
+    /// What it says of a crop of a hand whose joints lie alike.
+    Alike(&'a Words),
+    /// What it says of these crops, one slowly becoming the other.
+    Stops(Vec<Vec<f32>>),
+    /// What it says of these frames, in which nothing is spelled.
+    Past(&'a [Observation]),
+    /// Nothing, for so many labels: joints have to do.
+    Silent(usize),
 }
 
 #[derive(Deserialize)]
@@ -91,19 +131,30 @@ impl Paths {
 
     fn read_all(folder: &Path, letters: &[String]) -> Result<Paths> {
         let place = |name: &str| letters.iter().position(|letter| letter == name);
-        let joints: Vec<i16> = array(&folder.join(format!("{FILE}.npy")), "<i2")?
-            .chunks_exact(2)
-            .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
-            .collect();
-        let present = array(&folder.join(format!("{FILE}-present.npy")), "|u1")?;
-        let mut groups: [Vec<Sequence>; 4] = Default::default();
+        let files = (FILES.iter())
+            .map(|file| Joined::read(folder, file))
+            .collect::<Result<Vec<_>>>()?;
+        let mut groups: [Vec<Sequence>; 5] = Default::default();
+        let mut ways = HashMap::new();
         let mut reader = csv::Reader::from_path(folder.join(TABLE))?;
         for row in reader.deserialize() {
             let row: Row = row?;
-            if row.split != "train" || row.file != FILE {
+            let Some(file) = FILES.iter().position(|file| *file == row.file) else {
+                continue;
+            };
+            if row.split != "train" {
                 continue;
             }
             let known = ALPHABETS.contains(&row.alphabet.as_str());
+            let end = |name: &str| match name {
+                REST => Some(None),
+                letter => place(letter).map(Some),
+            };
+            let way = (row.label.strip_prefix("transition "))
+                .and_then(|way| way.split_once('>'))
+                .and_then(|(from, to)| Some([end(from)?, end(to)?]));
+            let word: Option<Vec<usize>> =
+                row.label.chars().map(|c| place(&c.to_string())).collect();
             let (group, what) = match (row.kind.as_str(), place(&row.label)) {
                 ("sign" | "rest", _) if known => (3, What::Nothing),
                 ("dynamic", Some(letter)) if row.label == "J" => (0, What::Drawn(letter, 0)),
@@ -111,129 +162,236 @@ impl Paths {
                 ("held", Some(letter)) if known && row.label != "J" && row.label != "Z" => {
                     (2, What::Held(letter))
                 }
+                ("spelled", _) if known && word.is_some() => (4, What::Spelled),
+                ("transition", _) if way.is_some() => (0, What::Nothing),
                 _ => continue,
             };
-            let end = row.start + row.frames;
-            ensure!(
-                row.frames > 0 && end * 63 <= joints.len() && end <= present.len(),
-                "frames {} to {end} of {FILE} are not there",
-                row.start
-            );
-            groups[group].push(Sequence {
+            let sequence = Sequence {
+                file,
                 start: row.start,
                 frames: row.frames,
                 aspect: row.aspect.unwrap_or(4.0 / 3.0),
                 fps: row.fps.filter(|fps| *fps > 0.0),
                 what,
-            });
+                letters: match what {
+                    What::Held(letter) | What::Drawn(letter, _) => vec![letter],
+                    What::Nothing => Vec::new(),
+                    What::Spelled => word.unwrap_or_default(),
+                },
+            };
+            ensure!(
+                row.frames > 0 && files[file].holds(row.start + row.frames),
+                "frames {} to {} of {} are not there",
+                row.start,
+                row.start + row.frames,
+                row.file
+            );
+            match way {
+                Some(way) if row.kind == "transition" => {
+                    ways.insert(way, sequence);
+                }
+                _ => groups[group].push(sequence),
+            }
         }
         Ok(Paths {
-            joints,
-            present,
+            files,
             groups,
+            ways,
             shapes: [[place("I"), place("J")], [place("D"), place("Z")]],
         })
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.groups.iter().map(Vec::len).sum()
+        self.groups.iter().map(Vec::len).sum::<usize>() + self.ways.len()
     }
 
     /// One of them, turned, at some pace, with what `words` knows of its letter.
     pub(super) fn track(&self, words: Option<&Words>, rng: &mut StdRng) -> Option<Track> {
         let group: f32 = rng.random();
         let group = match group {
-            ..0.375 => 0,
-            ..0.75 => 1,
-            ..0.875 => 2,
-            _ => 3,
+            ..0.27 => 0,
+            ..0.54 => 1,
+            ..0.64 => 2,
+            ..0.74 => 3,
+            ..0.84 => 4,
+            _ => return self.word(words?, rng),
         };
         let sequence = pick(&self.groups[group], rng)?;
-        let Sequence { start, frames, .. } = *sequence;
+        let count = sequence.frames as f32;
         let fps = match sequence.what {
-            What::Drawn(..) => frames as f32 / rng.random_range(0.6..2.0),
+            What::Drawn(..) => count / rng.random_range(0.6..2.0),
+            What::Spelled => sequence.fps.unwrap_or(20.0) * rng.random_range(1.9..3.5),
             _ => (sequence.fps).unwrap_or(RATES[rng.random_range(0..RATES.len())]),
         };
-        let mirrored = rng.random_bool(0.5);
-        let (sin, cos) = normal(rng, 0.12).sin_cos();
-        let knows = words.filter(|_| rng.random_bool(0.8));
-        let alike = knows.filter(|_| rng.random_bool(0.7));
-        let past = words
-            .map(|words| words.past(frames, rng))
-            .unwrap_or_default();
-        let stops = knows.map(|words| self.stops(words, sequence.what, rng));
-        let mut off: [[Slow; 2]; JOINTS] =
-            std::array::from_fn(|_| [Slow::new(OFF), Slow::new(OFF)]);
+        let moments: Vec<Moment> = (0..sequence.frames)
+            .map(|at| self.moment(sequence, at))
+            .collect::<Option<_>>()?;
         let lost = match sequence.what {
             What::Drawn(..) if rng.random_bool(0.5) => rng.random_range(0.0..BLURRED),
-            _ => 0.02,
+            _ => LOST,
         };
-        let mut track = Track::default();
-        for at in 0..frames {
-            let joints = self.joints.get((start + at) * 63..(start + at + 1) * 63)?;
-            let true_joints: Joints = std::array::from_fn(|joint| {
-                let x = f32::from(joints[3 * joint]) / UNITS * sequence.aspect;
-                let y = f32::from(joints[3 * joint + 1]) / UNITS;
-                let x = if mirrored { sequence.aspect - x } else { x };
-                [cos * x - sin * y, sin * x + cos * y]
-            });
-            let place = hull(&true_joints);
-            let side = place.width().max(place.height());
-            let joints = std::array::from_fn(|joint| {
-                [0, 1].map(|axis| true_joints[joint][axis] + side * off[joint][axis].next(rng))
-            });
-            let mut frame = Observation {
-                time: Duration::from_secs_f32(at as f32 / fps),
-                aspect: 1.0,
-                is_read: true,
-                hand: Some(hull(&joints)),
-                joints: Some(joints),
-                ..Observation::default()
-            };
-            let share = at as f32 / frames.max(2) as f32;
-            match (&stops, past.get(at)) {
-                _ if alike.is_some() => {
-                    let said = alike.and_then(|words| words.alike(&joints))?;
-                    frame.set_probabilities(said.iter().copied());
-                }
-                (Some(stops), _) if !stops.is_empty() => {
-                    frame.set_probabilities(between(stops, share).into_iter());
-                }
-                (Some(_), Some(past)) => {
-                    frame.set_probabilities(past.probabilities.iter().copied());
-                }
-                _ => {
-                    let labels = past.first().map_or(27, |past| past.probabilities.len());
-                    frame.set_probabilities(std::iter::repeat_n(0.0, labels));
-                }
-            }
-            if self.present.get(start + at) == Some(&0) || rng.random::<f32>() < lost {
-                vary::lose(&mut frame);
-            }
-            track.frames.push(frame);
-        }
-        vary::doubt(&mut track.frames, rng);
-        track.letters = match sequence.what {
-            What::Held(letter) | What::Drawn(letter, _) => vec![letter],
-            What::Nothing => Vec::new(),
-        };
-        Some(vary::with_end(track, rng))
+        let saying = self.saying(sequence, words, rng);
+        let frames = frames(&moments, fps, lost, &saying, rng)?;
+        let letters = sequence.letters.clone();
+        Some(vary::with_end(Track { frames, letters }, rng))
     }
 
-    /// What the letter network says at a few moments.
-    fn stops(&self, words: &Words, what: What, rng: &mut StdRng) -> Vec<Vec<f32>> {
-        let letters: Vec<Option<usize>> = match what {
+    /// A word put together from ways between letters; J and Z are drawn on the way to them.
+    fn word(&self, words: &Words, rng: &mut StdRng) -> Option<Track> {
+        let letters = words.letters(rng);
+        // Letters a second.
+        let rate = rng.random_range(1.0f32.ln()..4.0f32.ln()).exp();
+        let mut moments = Vec::new();
+        let ends = (letters.iter().copied().map(Some)).chain([None]);
+        let mut last = None;
+        for to in ends {
+            let long = 2.0 * RATE / rate * normal(rng, 0.2).exp();
+            let way = self.ways.get(&[last, to]);
+            last = to;
+            // To the same letter again there may be no way.
+            let Some(sequence) = way else { continue };
+            let drawn = to.is_some_and(|to| self.shapes.iter().any(|[_, own]| *own == Some(to)));
+            let share = if drawn {
+                1.0
+            } else {
+                rng.random_range(0.4..0.8)
+            };
+            let least = if drawn { 0.5 } else { 0.1 };
+            let count = (share * long).max(least * 2.0 * RATE) as usize;
+            for step in 1..=count {
+                let at = step * (sequence.frames - 1) / count;
+                moments.push(self.moment(sequence, at)?);
+            }
+            let held = moments.last().copied()?;
+            let hold = ((1.0 - share) * long) as usize;
+            moments.extend(std::iter::repeat_n(held, hold));
+        }
+        let silent = Saying::Silent(words.labels());
+        let saying = if rng.random_bool(0.85) {
+            Saying::Alike(words)
+        } else {
+            silent
+        };
+        let frames = frames(&moments, 2.0 * RATE, LOST, &saying, rng)?;
+        Some(vary::with_end(Track { frames, letters }, rng))
+    }
+
+    fn moment(&self, sequence: &Sequence, at: usize) -> Option<Moment> {
+        let file = &self.files[sequence.file];
+        let at = sequence.start + at;
+        let joints = file.joints.get(at * 63..(at + 1) * 63)?;
+        Some(Moment {
+            joints: std::array::from_fn(|joint| {
+                let x = f32::from(joints[3 * joint]) / UNITS * sequence.aspect;
+                [x, f32::from(joints[3 * joint + 1]) / UNITS]
+            }),
+            present: file.present.get(at) != Some(&0),
+        })
+    }
+
+    fn saying<'a>(
+        &self,
+        sequence: &Sequence,
+        words: Option<&'a Words>,
+        rng: &mut StdRng,
+    ) -> Saying<'a> {
+        let Some(words) = words else {
+            return Saying::Silent(0);
+        };
+        let letters = match sequence.what {
             What::Held(letter) => vec![Some(letter); 2],
             What::Drawn(_, at) => {
                 let [still, moved] = self.shapes[at];
                 vec![still, moved, moved]
             }
-            What::Nothing => Vec::new(),
+            What::Nothing | What::Spelled => Vec::new(),
         };
-        let stop = |letter: Option<usize>| Some(words.probabilities(letter?, rng)?.to_vec());
-        letters.into_iter().filter_map(stop).collect()
+        let how: f32 = rng.random();
+        match sequence.what {
+            _ if how < 0.2 => Saying::Silent(words.labels()),
+            _ if how < 0.75 => Saying::Alike(words),
+            What::Nothing => Saying::Past(words.past(sequence.frames, rng)),
+            What::Spelled => Saying::Alike(words),
+            What::Held(_) | What::Drawn(..) => {
+                let stop =
+                    |letter: Option<usize>| Some(words.probabilities(letter?, rng)?.to_vec());
+                Saying::Stops(letters.into_iter().filter_map(stop).collect())
+            }
+        }
     }
+}
+
+impl Joined {
+    fn read(folder: &Path, file: &str) -> Result<Joined> {
+        let joints = array(&folder.join(format!("{file}.npy")), "<i2")?;
+        Ok(Joined {
+            joints: (joints.chunks_exact(2))
+                .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+                .collect(),
+            present: array(&folder.join(format!("{file}-present.npy")), "|u1")?,
+        })
+    }
+
+    fn holds(&self, frames: usize) -> bool {
+        frames.saturating_mul(63) <= self.joints.len() && frames <= self.present.len()
+    }
+}
+
+/// Moments as a network would see them: turned a little, its joints off, the hand lost in some.
+fn frames(
+    moments: &[Moment],
+    fps: f32,
+    lost: f32,
+    saying: &Saying,
+    rng: &mut StdRng,
+) -> Option<Vec<Observation>> {
+    let mirrored = rng.random_bool(0.5);
+    let (sin, cos) = normal(rng, 0.12).sin_cos();
+    let mut off: [[Slow; 2]; JOINTS] = std::array::from_fn(|_| [Slow::new(OFF), Slow::new(OFF)]);
+    let mut frames = Vec::with_capacity(moments.len());
+    for (at, moment) in moments.iter().enumerate() {
+        let joints = moment.joints.map(|[x, y]| {
+            let x = if mirrored { 1.0 - x } else { x };
+            [cos * x - sin * y, sin * x + cos * y]
+        });
+        let place = hull(&joints);
+        let side = place.width().max(place.height());
+        let seen: Joints = std::array::from_fn(|joint| {
+            [0, 1].map(|axis| joints[joint][axis] + side * off[joint][axis].next(rng))
+        });
+        let mut frame = Observation {
+            time: Duration::from_secs_f32(at as f32 / fps),
+            aspect: 1.0,
+            is_read: true,
+            hand: Some(hull(&seen)),
+            joints: Some(seen),
+            ..Observation::default()
+        };
+        let share = at as f32 / moments.len().max(2) as f32;
+        match saying {
+            Saying::Alike(words) => {
+                frame.set_probabilities(words.alike(&seen)?.iter().copied());
+            }
+            Saying::Stops(stops) if !stops.is_empty() => {
+                frame.set_probabilities(between(stops, share).into_iter());
+            }
+            Saying::Past(past) if !past.is_empty() => {
+                let past = &past[at.min(past.len() - 1)];
+                frame.set_probabilities(past.probabilities.iter().copied());
+            }
+            Saying::Silent(labels) => {
+                frame.set_probabilities(std::iter::repeat_n(0.0, *labels));
+            }
+            Saying::Stops(_) | Saying::Past(_) => return None,
+        }
+        if !moment.present || rng.random::<f32>() < lost {
+            vary::lose(&mut frame);
+        }
+        frames.push(frame);
+    }
+    vary::doubt(&mut frames, rng);
+    Some(frames)
 }
 
 /// What lies at `share` of the way along `stops`.

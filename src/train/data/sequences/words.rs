@@ -142,6 +142,29 @@ impl Words {
         self.hands.len()
     }
 
+    /// Labels of the network.
+    pub(super) fn labels(&self) -> usize {
+        self.shapes
+            .first()
+            .map_or(0, |shape| shape.probabilities.len())
+    }
+
+    /// A word of the list, or any letters, J and Z among them.
+    pub(super) fn letters(&self, rng: &mut StdRng) -> Vec<usize> {
+        let word = pick(&self.list, rng).filter(|_| rng.random_bool(0.5));
+        let every: Vec<usize> = self.by_letter.keys().copied().collect();
+        let any = |rng: &mut StdRng| match rng.random_bool(0.2) {
+            true => pick(&self.moving, rng).copied(),
+            false => pick(&every, rng).copied(),
+        };
+        match word {
+            Some(word) => word.iter().copied().take(6).collect(),
+            None => (0..rng.random_range(1..6))
+                .filter_map(|_| any(rng))
+                .collect(),
+        }
+    }
+
     /// What the network says of somebody's letter.
     pub(super) fn probabilities(&self, letter: usize, rng: &mut StdRng) -> Option<&[f32]> {
         let &at = pick(self.by_letter.get(&letter)?, rng)?;
