@@ -424,3 +424,111 @@ fn array(path: &Path, kind: &str) -> Result<Vec<u8>> {
     };
     read().with_context(|| format!("cannot read {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::super::seen::SeenCrop;
+    use super::*;
+
+    const LETTERS: [&str; 12] = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "Y", "Z"];
+
+    fn npy(path: &Path, kind: &str, bytes: &[u8]) {
+        let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': (1,), }}\n");
+        let mut content = b"\x93NUMPY\x01\x00".to_vec();
+        content.extend((header.len() as u16).to_le_bytes());
+        content.extend(header.bytes());
+        content.extend(bytes);
+        fs::write(path, content).unwrap();
+    }
+
+    /// A folder with 40 frames in each file and these rows of file, first frame, frames, label, kind.
+    fn folder(rows: &[(&str, usize, usize, &str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in FILES {
+            let joints: Vec<u8> = (0..40 * 63)
+                .flat_map(|at| (1000 + 7 * (at % 63) as i16).to_le_bytes())
+                .collect();
+            npy(&folder.path().join(format!("{file}.npy")), "<i2", &joints);
+            let present = folder.path().join(format!("{file}-present.npy"));
+            npy(&present, "|u1", &[1; 40]);
+        }
+        let mut table = "file,start,frames,split,label,kind,alphabet,fps,aspect\n".to_owned();
+        for (file, start, frames, label, kind) in rows {
+            table += &format!("{file},{start},{frames},train,{label},{kind},ase,30,1.0\n");
+        }
+        fs::write(folder.path().join(TABLE), table).unwrap();
+        folder
+    }
+
+    fn letters() -> Vec<String> {
+        LETTERS.map(String::from).to_vec()
+    }
+
+    fn words() -> Words {
+        let joints = std::array::from_fn(|joint| [joint as f32 / 21.0 - 0.5, 0.0]);
+        let crops: Vec<SeenCrop> = (LETTERS.iter().enumerate())
+            .map(|(at, label)| SeenCrop {
+                signer: "x".to_owned(),
+                label: (*label).to_owned(),
+                probabilities: (0..13).map(|p| if p == at { 1.0 } else { 0.0 }).collect(),
+                joints: Some(joints),
+            })
+            .collect();
+        Words::new(&letters(), &crops, Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn every_kind_of_sequence_is_learned_from_and_words_come_from_ways() {
+        let ways: Vec<String> = (LETTERS.iter())
+            .chain([&REST])
+            .flat_map(|from| {
+                LETTERS
+                    .iter()
+                    .map(move |to| format!("transition {from}>{to}"))
+            })
+            .collect();
+        let mut rows = vec![
+            ("people", 0, 20, "J", "dynamic"),
+            ("people", 0, 20, "Z", "dynamic"),
+            ("people", 0, 20, "A", "held"),
+            ("people", 0, 20, "sign: house", "sign"),
+            ("words", 0, 40, "ABBA", "spelled"),
+        ];
+        rows.extend(
+            ways.iter()
+                .map(|way| ("animation", 0, 24, &**way, "transition")),
+        );
+        let folder = folder(&rows);
+        let paths = Paths::read(folder.path(), &letters()).unwrap();
+        assert_eq!(paths.count(), rows.len());
+        let words = words();
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..300 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            // Of signs the words know no past.
+            let Some(track) = paths.track(Some(&words), &mut rng) else {
+                continue;
+            };
+            assert!(track.frames.is_sorted_by(|a, b| a.time < b.time));
+            let joints = track.frames.iter().filter_map(|frame| frame.joints);
+            let numbers = joints.flat_map(|joints| joints.into_iter().flatten());
+            assert!(numbers.into_iter().all(f32::is_finite));
+            seen.insert(track.letters);
+        }
+        for expected in [vec![9], vec![11], vec![0], vec![], vec![0, 1, 1, 0]] {
+            assert!(seen.contains(&expected), "{expected:?} of {seen:?}");
+        }
+        let long = seen.iter().filter(|letters| letters.len() > 1);
+        assert!(long.count() > 20, "words of ways: {seen:?}");
+    }
+
+    #[test]
+    fn frames_that_are_not_there_are_named() {
+        let folder = folder(&[("people", 30, 20, "J", "dynamic")]);
+        let error = Paths::read(folder.path(), &letters()).unwrap_err();
+        let said = format!("{error:#}");
+        assert!(said.contains("frames 30 to 50 of people"), "{said}");
+    }
+}
