@@ -44,7 +44,7 @@ const FROZEN: usize = 4;
 const RATES: (f64, f64) = (7.5e-4, 2.5e-3);
 
 /// The score from which on a file that is written here takes something for a hand.
-const THRESHOLD: f32 = 0.4;
+const THRESHOLD: f32 = 0.5;
 
 /// Training frames from whose activations the int8 scales are taken.
 const CALIBRATION: usize = 256;
