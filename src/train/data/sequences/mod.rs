@@ -6,7 +6,8 @@
 //! - [`paths`]: sequences of joints without pictures.
 //! - [`vary`]: the same sequence again, quicker, farther, mirrored, with frames lost.
 //!
-//! Every example is a row of [`Observation`]s, from which [`Features`] makes steps as it does live.
+//! Every example is a row of [`Observation`](crate::recognize::observation::Observation)s, from which
+//! [`Features`] makes steps as it does live.
 
 pub mod paths;
 pub mod seen;
