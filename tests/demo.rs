@@ -6,12 +6,16 @@ use common::signcam;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
-use signcam::base::frame::Rect;
+use signcam::base::frame::{Frame, FramePool, Rect};
+use signcam::commands::inputs::ReaderArgs;
 use signcam::demo::alphabet::LETTERS;
 use signcam::demo::{Chance, Drawn, random_scene};
 use signcam::model::Model;
 use signcam::recognize::finder::Finder;
 use signcam::recognize::letter::LetterReader;
+use signcam::recognize::speller::{Speller, Spelling};
+use signcam::source::demo::Demo;
+use signcam::source::{Event, Origin, Pace, Source};
 
 const SIZE: (usize, usize) = (640, 480);
 
@@ -109,6 +113,42 @@ fn what_the_demo_spells_is_what_is_read_double_letters_too() {
 #[test]
 fn letters_that_are_drawn_in_the_air_and_several_words_are_read() {
     assert_eq!(spelled("JAZZ ZOO"), "JAZZ ZOO");
+}
+
+/// What is read of a text that a right or a left hand spells, at so many frames a second.
+fn read_at(text: &str, fps: f64, left: bool) -> String {
+    let text = text.parse().unwrap();
+    let demo = Demo::new(Some(&text), SIZE, Pace::Max).unwrap();
+    let mut demo = demo.at_rate(fps);
+    let mut recognizer = ReaderArgs::default().recognizer(&Origin::Demo).unwrap();
+    let mut speller = Speller::new(Spelling::DEFAULT);
+    let pool = FramePool::new();
+    loop {
+        let frame = match demo.next(&pool).unwrap() {
+            Event::Frame { frame, .. } => frame,
+            Event::Waiting(_) => continue,
+            Event::End => return speller.text().trim_end().to_owned(),
+        };
+        let mut frame = Frame::clone(&frame);
+        if left {
+            for row in frame.pixels.chunks_exact_mut(SIZE.0 * 3) {
+                let pixels: Vec<u8> = row.chunks_exact(3).rev().flatten().copied().collect();
+                row.copy_from_slice(&pixels);
+            }
+        }
+        speller.read(&recognizer.read(&frame).unwrap());
+    }
+}
+
+#[test]
+fn words_are_read_at_every_rate_of_frames_from_either_hand() {
+    for fps in [15.0, 30.0, 60.0] {
+        for left in [false, true] {
+            for text in ["HELLO", "JAZZ"] {
+                assert_eq!(read_at(text, fps, left), text, "{fps} fps, left: {left}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -142,8 +142,8 @@ pub struct ReaderArgs {
     /// Which network reads.
     #[command(flatten)]
     pub model: ModelArgs,
-    /// Type what this network makes of the last two seconds, letters that are only passed or drawn
-    /// included (`train sequence` makes one), instead of letters that are held
+    /// Read sequences with this network instead of the built-in one (`train sequence` makes one):
+    /// it says what is typed of the last two seconds
     #[arg(long, value_name = "FILE", conflicts_with = "guide")]
     pub sequence: Option<PathBuf>,
     /// Read letters in this box only, into which the hand is put, instead of finding the hand: its
@@ -184,8 +184,10 @@ impl ReaderArgs {
     /// When a model cannot be loaded.
     pub fn recognizer(&self, origin: &Origin) -> Result<Recognizer> {
         let recognizer = self.recognizer_of_frames(origin)?;
+        let follows_hands = self.guide.is_none() && !are_stills(origin);
         let sequence = match &self.sequence {
             Some(path) => Some(SequenceReader::load(path, recognizer.model().labels())?),
+            None if follows_hands => SequenceReader::embedded(recognizer.model())?,
             None => None,
         };
         Ok(recognizer.reading_sequences(sequence))

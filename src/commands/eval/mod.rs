@@ -74,7 +74,7 @@ pub struct EvalArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Type what this network makes of the last two seconds of a clip
+    /// Read sequences with this network instead of the built-in one
     #[arg(long, value_name = "FILE", requires = "clips")]
     pub sequence: Option<PathBuf>,
     /// Which network reads.

@@ -15,7 +15,7 @@ const BEAMS: usize = 8;
 const LEAST: f32 = -5.0;
 
 /// A letter may be typed so long before the letter network is sure of it.
-const EARLY: Duration = Duration::from_millis(300);
+const EARLY: Duration = Duration::from_millis(400);
 
 /// What counts for a letter that is plainly held: more than any letter that is begun, as a
 /// logarithm.
@@ -47,7 +47,7 @@ pub struct Decoder {
     /// The last letter that is settled: all texts begin with it.
     last: Option<usize>,
     /// Media time of that letter.
-    newest: Option<Duration>,
+    settled: Option<Duration>,
     /// The settled letters of the word that is being spelled.
     word: Vec<usize>,
 }
@@ -80,7 +80,7 @@ impl Default for Decoder {
                 expected: 0.0,
             }],
             last: None,
-            newest: None,
+            settled: None,
             word: Vec::new(),
         }
     }
@@ -151,11 +151,14 @@ impl Decoder {
         self.beams = next;
     }
 
-    /// Whether a letter that is held is not in the text: none began since the hand took its shape.
+    /// Whether a letter that is held is not in the text: it did not begin since the hand took its
+    /// shape.
     fn lacks(&self, held: &Held) -> bool {
         let since = held.since.saturating_sub(EARLY);
-        let last = self.open().last().map(|mark| mark.time).or(self.newest);
-        last.is_none_or(|time| time < since)
+        let settled = self.last.zip(self.settled);
+        let open = self.open().iter().map(|mark| (mark.letter, mark.time));
+        !(settled.into_iter().chain(open))
+            .any(|(letter, time)| letter == held.letter && time >= since)
     }
 
     /// The likeliest letters behind the settled ones.
@@ -178,7 +181,7 @@ impl Decoder {
                 beam.marks.drain(..count);
             }
             self.last = settled.last().copied();
-            self.newest = Some(newest);
+            self.settled = Some(newest);
             self.word.extend(settled);
         }
         count

@@ -49,13 +49,10 @@ pub const fn width(labels: usize) -> usize {
     OTHERS + 2 * labels
 }
 
-/// The likeliest label in a step's numbers and its probability, 0 to 1; none where no hand is found.
-pub(super) fn likeliest(values: &[f32], labels: usize) -> Option<(usize, f32)> {
-    let (found, values) = values.split_first()?;
-    let probabilities = values.get(..labels).filter(|_| *found > 0.0)?;
-    (probabilities.iter().copied().enumerate())
-        .max_by(|a, b| a.1.total_cmp(&b.1))
-        .map(|(label, value)| (label, value / WEIGHT))
+/// The probability of each label in a step's numbers, 0 to 1: all 0 where no hand is found.
+pub(super) fn probabilities(values: &[f32], labels: usize) -> impl Iterator<Item = f32> {
+    let probabilities = values.iter().skip(1).take(labels);
+    probabilities.map(|value| value / WEIGHT)
 }
 
 /// A step on its way to the network.

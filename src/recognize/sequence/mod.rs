@@ -19,11 +19,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::model::{SequenceMetadata, SequenceModel};
+use crate::model::{Model, SequenceMetadata, SequenceModel};
 use crate::recognize::motion;
 use crate::recognize::observation::Observation;
 use features::{Features, Step};
 use holding::{Held, Holding};
+
+/// The network that is built into the program.
+const EMBEDDED: &[u8] = include_bytes!("../../../models/sequence.onnx");
 
 /// What the network says of a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +81,22 @@ impl SequenceReader {
         Ok(Self::new(model))
     }
 
+    /// A reader with the network that is built into the program; `None` for a letter network that
+    /// it has never seen: one with other labels, or without joints.
+    ///
+    /// # Errors
+    /// Only where the program was built with a file that [`SequenceReader::load`] would refuse.
+    pub fn embedded(letters: &Model) -> Result<Option<Self>> {
+        let model = SequenceModel::from_bytes(
+            "the built-in reader of sequences",
+            EMBEDDED,
+            features::width,
+        )?;
+        let known = model.metadata().labels.iter().map(String::as_str);
+        let fits = letters.has_joints() && known.eq(letters.labels().iter().map(|label| &**label));
+        Ok(fits.then(|| Self::new(model)))
+    }
+
     /// A reader with this network.
     pub fn new(model: SequenceModel) -> Self {
         let SequenceMetadata {
@@ -126,13 +145,12 @@ impl SequenceReader {
                 if let Some(none) = logits.first_mut() {
                     *none += caution;
                 }
-                let likeliest = features::likeliest(step.values, still.len())
-                    .and_then(|(label, probability)| Some(((*still.get(label)?)?, probability)));
+                let probabilities = features::probabilities(step.values, still.len());
                 said.push(Said {
                     time: step.time,
                     fresh: step.fresh,
                     logs: log_softmax(logits),
-                    held: holding.step(step.time, likeliest),
+                    held: holding.step(step.time, probabilities, still),
                 });
                 Ok(())
             })
