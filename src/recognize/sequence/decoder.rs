@@ -91,7 +91,7 @@ impl Decoder {
     pub fn step(&mut self, said: &Said, expectation: &impl Expectation) {
         let meant = said.held.filter(|held| self.lacks(held));
         let mut logs = said.logs.clone();
-        if let Some(log) = meant.and_then(|held| logs.get_mut(held.letter + 1)) {
+        if let Some(log) = meant.and_then(|held| logs.get_mut(held.still.letter + 1)) {
             *log = PLAIN;
         }
         let Some((&none, letters)) = logs.split_first() else {
@@ -152,13 +152,17 @@ impl Decoder {
     }
 
     /// Whether a letter that is held is not in the text: it did not begin since the hand took its
-    /// shape.
+    /// shape, and is not how a letter that was drawn ends.
     fn lacks(&self, held: &Held) -> bool {
+        let newest = self.open().last().map(|mark| mark.letter).or(self.last);
+        if newest.is_some() && newest == held.still.drawn {
+            return false;
+        }
         let since = held.since.saturating_sub(EARLY);
         let settled = self.last.zip(self.settled);
         let open = self.open().iter().map(|mark| (mark.letter, mark.time));
         !(settled.into_iter().chain(open))
-            .any(|(letter, time)| letter == held.letter && time >= since)
+            .any(|(letter, time)| letter == held.still.letter && time >= since)
     }
 
     /// The likeliest letters behind the settled ones.
@@ -230,6 +234,7 @@ fn sum(a: f32, b: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::holding::Still;
     use super::*;
 
     /// Every letter is as likely as any other.
@@ -313,7 +318,10 @@ mod tests {
     fn a_letter_held_plainly_is_typed_once_whatever_the_network_thinks() {
         let mut decoder = Decoder::default();
         let held = Held {
-            letter: 1,
+            still: Still {
+                letter: 1,
+                drawn: Some(2),
+            },
             since: Duration::from_secs(1),
         };
         let mut step = |millis: u64, held| {
@@ -338,6 +346,14 @@ mod tests {
             ..held
         };
         assert_eq!(step(4700, Some(again)), (vec![1], Some(1)), "a new hold");
+        let drawn = Held {
+            still: Still {
+                letter: 0,
+                drawn: Some(1),
+            },
+            since: Duration::from_secs(6),
+        };
+        assert_eq!(step(6700, Some(drawn)), (vec![], Some(1)), "how it ends");
     }
 
     #[test]

@@ -14,11 +14,20 @@ const SURE: f32 = 0.7;
 /// The share of a step in that average.
 const SHARE: f32 = 0.35;
 
+/// A letter that can be held.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Still {
+    /// Its place among the letters.
+    pub letter: usize,
+    /// The place of the letter that is drawn with its handshape.
+    pub drawn: Option<usize>,
+}
+
 /// A letter that is being held.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Held {
-    /// Its place among the letters.
-    pub letter: usize,
+    /// Which one.
+    pub still: Still,
     /// Media time of the step with which the hold began.
     pub since: Duration,
 }
@@ -38,20 +47,17 @@ impl Holding {
         &mut self,
         time: Duration,
         probabilities: impl Iterator<Item = f32>,
-        still: &[Option<usize>],
+        still: &[Option<Still>],
     ) -> Option<Held> {
         self.average.resize(still.len(), 0.0);
         for (average, probability) in self.average.iter_mut().zip(probabilities) {
             *average += SHARE * (probability - *average);
         }
         let likeliest = (self.average.iter().zip(still)).max_by(|a, b| a.0.total_cmp(b.0));
-        let letter = likeliest.and_then(|(average, letter)| letter.filter(|_| *average >= SURE));
-        self.held = letter.map(|letter| match self.held {
-            Some(held) if held.letter == letter => held,
-            _ => Held {
-                letter,
-                since: time,
-            },
+        let still = likeliest.and_then(|(average, still)| still.filter(|_| *average >= SURE));
+        self.held = still.map(|still| match self.held {
+            Some(held) if held.still == still => held,
+            _ => Held { still, since: time },
         });
         self.held
             .filter(|held| time.saturating_sub(held.since) >= PLAIN)
@@ -66,7 +72,12 @@ mod tests {
     /// certain, `?` a doubtful 0, a dot no hand. Label 2 is drawn, so that holding it types nothing.
     fn held(steps: &str) -> Vec<Option<usize>> {
         let mut holding = Holding::default();
-        let still = [Some(7), Some(8), None];
+        let still = [Some(7), Some(8), None].map(|letter| {
+            letter.map(|letter| Still {
+                letter,
+                drawn: None,
+            })
+        });
         let steps = steps.chars().enumerate().map(|(at, label)| {
             let time = Duration::from_millis(100 * at as u64);
             let likely = match label {
@@ -77,7 +88,7 @@ mod tests {
                 _ => [0.0; 3],
             };
             let held = holding.step(time, likely.into_iter(), &still);
-            held.map(|held| held.letter)
+            held.map(|held| held.still.letter)
         });
         steps.collect()
     }

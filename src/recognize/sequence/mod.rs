@@ -23,7 +23,7 @@ use crate::model::{Model, SequenceMetadata, SequenceModel};
 use crate::recognize::motion;
 use crate::recognize::observation::Observation;
 use features::{Features, Step};
-use holding::{Held, Holding};
+use holding::{Held, Holding, Still};
 
 /// The network that is built into the program.
 const EMBEDDED: &[u8] = include_bytes!("../../../models/sequence.onnx");
@@ -56,7 +56,7 @@ pub struct SequenceReader {
     model: SequenceModel,
     letters: Arc<[Arc<str>]>,
     /// For each label of the letter network, the letter that is typed when it is held.
-    still: Vec<Option<usize>>,
+    still: Vec<Option<Still>>,
     features: Features,
     holding: Holding,
     memory: Vec<f32>,
@@ -104,7 +104,12 @@ impl SequenceReader {
         } = model.metadata();
         let still = labels.iter().map(|label| match motion::is_drawn(label) {
             true => None,
-            false => letters.iter().position(|letter| letter == label),
+            false => Some(Still {
+                letter: letters.iter().position(|letter| letter == label)?,
+                drawn: letters
+                    .iter()
+                    .position(|letter| motion::begins(label, letter)),
+            }),
         });
         SequenceReader {
             still: still.collect(),
