@@ -5,7 +5,9 @@ use std::io::Write;
 use std::path::Path;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+#[cfg(feature = "window")]
+use anyhow::Context;
+use anyhow::{Result, ensure};
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
