@@ -3,6 +3,7 @@
 //! A beam search over texts (Hannun et al. 2014): the likelihood of a text is that of all ways to
 //! lay its letters over the steps, a letter twice in a row needing a step without one between.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::Said;
@@ -45,9 +46,7 @@ pub struct Decoder {
     /// The likeliest first.
     beams: Vec<Beam>,
     /// The last letter that is settled: all texts begin with it.
-    last: Option<usize>,
-    /// Media time of that letter.
-    settled: Option<Duration>,
+    last: Option<Mark>,
     /// The settled letters of the word that is being spelled.
     word: Vec<usize>,
 }
@@ -80,7 +79,6 @@ impl Default for Decoder {
                 expected: 0.0,
             }],
             last: None,
-            settled: None,
             word: Vec::new(),
         }
     }
@@ -90,8 +88,10 @@ impl Decoder {
     /// Takes a step in.
     pub fn step(&mut self, said: &Said, expectation: &impl Expectation) {
         let meant = said.held.filter(|held| self.lacks(held));
-        let mut logs = said.logs.clone();
-        if let Some(log) = meant.and_then(|held| logs.get_mut(held.still.letter + 1)) {
+        let mut logs = Cow::Borrowed(&said.logs);
+        if let Some(held) = meant
+            && let Some(log) = logs.to_mut().get_mut(held.still.letter + 1)
+        {
             *log = PLAIN;
         }
         let Some((&none, letters)) = logs.split_first() else {
@@ -99,7 +99,8 @@ impl Decoder {
         };
         let mut next: Vec<Beam> = Vec::with_capacity(4 * BEAMS);
         for beam in &self.beams {
-            let last = beam.marks.last().map(|mark| mark.letter).or(self.last);
+            let last = beam.marks.last().or(self.last.as_ref());
+            let last = last.map(|mark| mark.letter);
             let whole = sum(beam.none, beam.held);
             let repeated = last.and_then(|last| letters.get(last));
             let held = repeated.map_or(f32::NEG_INFINITY, |&log| beam.held + log);
@@ -154,15 +155,13 @@ impl Decoder {
     /// Whether a letter that is held is not in the text: it did not begin since the hand took its
     /// shape, and is not how a letter that was drawn ends.
     fn lacks(&self, held: &Held) -> bool {
-        let newest = self.open().last().map(|mark| mark.letter).or(self.last);
+        let mut marks = self.last.iter().chain(self.open());
+        let newest = marks.clone().next_back().map(|mark| mark.letter);
         if newest.is_some() && newest == held.still.drawn {
             return false;
         }
         let since = held.since.saturating_sub(EARLY);
-        let settled = self.last.zip(self.settled);
-        let open = self.open().iter().map(|mark| (mark.letter, mark.time));
-        !(settled.into_iter().chain(open))
-            .any(|(letter, time)| letter == held.still.letter && time >= since)
+        !marks.any(|mark| mark.letter == held.still.letter && mark.time >= since)
     }
 
     /// The likeliest letters behind the settled ones.
@@ -175,7 +174,7 @@ impl Decoder {
         let open = self.open();
         let count = open.iter().take_while(|mark| mark.time < time).count();
         if count > 0 {
-            let newest = open[count - 1].time;
+            let last = open[count - 1];
             let settled: Vec<usize> = open[..count].iter().map(|mark| mark.letter).collect();
             self.beams.retain(|beam| {
                 let letters = beam.marks.iter().map(|mark| mark.letter);
@@ -184,8 +183,7 @@ impl Decoder {
             for beam in &mut self.beams {
                 beam.marks.drain(..count);
             }
-            self.last = settled.last().copied();
-            self.settled = Some(newest);
+            self.last = Some(last);
             self.word.extend(settled);
         }
         count
@@ -334,7 +332,8 @@ mod tests {
             decoder.step(&said, &NoExpectation);
             decoder.settle(said.time.saturating_sub(SETTLING));
             let open = decoder.open().iter().map(|mark| mark.letter);
-            (open.collect::<Vec<_>>(), decoder.last)
+            let settled = decoder.last.map(|mark| mark.letter);
+            (open.collect::<Vec<_>>(), settled)
         };
         assert_eq!(step(1700, None), (vec![], None));
         assert_eq!(step(1767, Some(held)), (vec![1], None));
