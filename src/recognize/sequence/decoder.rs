@@ -3,7 +3,6 @@
 //! A beam search over texts (Hannun et al. 2014): the likelihood of a text is that of all ways to
 //! lay its letters over the steps, a letter twice in a row needing a step without one between.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use super::Said;
@@ -18,9 +17,16 @@ const LEAST: f32 = -5.0;
 /// A letter may be typed so long before the letter network is sure of it.
 const EARLY: Duration = Duration::from_millis(400);
 
-/// What counts for a letter that is plainly held: more than any letter that is begun, as a
-/// logarithm.
-const PLAIN: f32 = 3.0;
+/// What a letter costs that begins a word, as a logarithm: of hands that spell nothing, single shapes
+/// look like letters, and seldom two in a row.
+const ONSET: f32 = 3.0;
+
+/// Letters further apart than this do not go on with each other's word.
+const APART: Duration = Duration::from_millis(2500);
+
+/// What counts for a letter that is plainly held: more than any letter that is begun, and than what it
+/// costs to begin a word, as a logarithm.
+const PLAIN: f32 = 2.0 * ONSET;
 
 /// A letter that was typed before this much time is settled.
 pub const SETTLING: Duration = Duration::from_millis(600);
@@ -59,7 +65,7 @@ struct Beam {
     none: f32,
     /// Of the ways that end in its last letter.
     held: f32,
-    /// What was expected of it.
+    /// What was expected of it, less what its words' beginnings cost.
     expected: f32,
 }
 
@@ -87,19 +93,21 @@ impl Default for Decoder {
 impl Decoder {
     /// Takes a step in.
     pub fn step(&mut self, said: &Said, expectation: &impl Expectation) {
-        let meant = said.held.filter(|held| self.lacks(held));
-        let mut logs = Cow::Borrowed(&said.logs);
-        if let Some(held) = meant
-            && let Some(log) = logs.to_mut().get_mut(held.still.letter + 1)
-        {
-            *log = PLAIN;
-        }
-        let Some((&none, letters)) = logs.split_first() else {
+        let meant = said.held.filter(|held| self.lacks(held, self.open()));
+        let Some((&none, letters)) = said.logs.split_first() else {
             return;
         };
         let mut next: Vec<Beam> = Vec::with_capacity(4 * BEAMS);
         for beam in &self.beams {
+            // Texts that have the letter already are as good an answer to its being held.
+            let lacking = meant.filter(|held| self.lacks(held, &beam.marks));
+            let none = match meant {
+                Some(_) if lacking.is_none() => PLAIN,
+                _ => none,
+            };
             let last = beam.marks.last().or(self.last.as_ref());
+            let goes_on = last.is_some_and(|mark| said.time.saturating_sub(mark.time) <= APART);
+            let cost = if goes_on { 0.0 } else { ONSET };
             let last = last.map(|mark| mark.letter);
             let whole = sum(beam.none, beam.held);
             let repeated = last.and_then(|last| letters.get(last));
@@ -112,7 +120,11 @@ impl Decoder {
                 held,
                 beam.expected,
             );
-            for (letter, &log) in letters.iter().enumerate().filter(|(_, log)| **log > LEAST) {
+            let letters = letters.iter().enumerate().map(|(letter, &log)| {
+                let held = lacking.is_some_and(|held| held.still.letter == letter);
+                (letter, if held { PLAIN } else { log })
+            });
+            for (letter, log) in letters.filter(|(_, log)| *log > LEAST) {
                 let before = if last == Some(letter) {
                     beam.none
                 } else {
@@ -124,7 +136,7 @@ impl Decoder {
                 let typed: Vec<usize> = (self.word.iter().copied())
                     .chain(beam.marks.iter().map(|mark| mark.letter))
                     .collect();
-                let expected = beam.expected + expectation.expect(&typed, letter);
+                let expected = beam.expected + expectation.expect(&typed, letter) - cost;
                 let mark = Mark {
                     letter,
                     time: said.time,
@@ -152,10 +164,10 @@ impl Decoder {
         self.beams = next;
     }
 
-    /// Whether a letter that is held is not in the text: it did not begin since the hand took its
-    /// shape, and is not how a letter that was drawn ends.
-    fn lacks(&self, held: &Held) -> bool {
-        let mut marks = self.last.iter().chain(self.open());
+    /// Whether a letter that is held is not in the text with these open letters: it did not begin since
+    /// the hand took its shape, and is not how a letter that was drawn ends.
+    fn lacks(&self, held: &Held, open: &[Mark]) -> bool {
+        let mut marks = self.last.iter().chain(open);
         let newest = marks.clone().next_back().map(|mark| mark.letter);
         if newest.is_some() && newest == held.still.drawn {
             return false;
@@ -356,8 +368,49 @@ mod tests {
     }
 
     #[test]
+    fn a_doubtful_letter_that_stands_alone_is_typed_only_once_another_one_follows() {
+        assert_eq!(decoded("..?......................"), "");
+        assert_eq!(decoded("..?...a..."), "ca");
+        assert_eq!(decoded("a..?..."), "ac", "it goes on with a word");
+        let apart = ".".repeat(40);
+        assert_eq!(
+            decoded(&format!("a{apart}?...")),
+            "a",
+            "long after the word"
+        );
+    }
+
+    #[test]
+    fn a_letter_that_was_doubtful_at_first_is_not_typed_twice_when_it_is_held_plainly() {
+        let mut decoder = Decoder::default();
+        let held = Held {
+            still: Still {
+                letter: 0,
+                drawn: None,
+            },
+            since: Duration::from_millis(200),
+        };
+        for at in 0..30 {
+            let time = Duration::from_millis(67 * at);
+            let likely: [f32; 3] = match at {
+                4 => [0.2, 0.78, 0.02],
+                _ => [0.97, 0.02, 0.01],
+            };
+            let said = Said {
+                time,
+                fresh: false,
+                logs: likely.map(f32::ln).to_vec(),
+                held: Some(held).filter(|_| at >= 10),
+            };
+            decoder.step(&said, &NoExpectation);
+            let typed = decoder.open().len();
+            assert_eq!(typed, usize::from(at >= 10), "at step {at}");
+        }
+    }
+
+    #[test]
     fn a_doubtful_letter_is_decided_by_what_follows() {
-        assert_eq!(decoded(".?."), "c");
-        assert_eq!(decoded(".?b."), "b");
+        assert_eq!(decoded("a.?."), "ac");
+        assert_eq!(decoded("a.?b."), "ab");
     }
 }
