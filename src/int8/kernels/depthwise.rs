@@ -60,6 +60,10 @@ pub(super) struct Lines {
     pub lines: [Line; 4],
     pub pad: *const u8,
     /// Channels there are, at most a block.
+    #[cfg_attr(
+        target_arch = "aarch64",
+        expect(dead_code, reason = "only AVX-512 takes less than a block")
+    )]
     pub channels: usize,
     pub weights: *const u8,
     pub bias: *const i32,

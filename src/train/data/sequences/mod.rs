@@ -200,12 +200,11 @@ impl Sequences {
         let kind: f32 = rng.random();
         let (tracks, is_sign) = match kind {
             ..0.3 => (&self.words, false),
-            ..0.56 => (&self.letters, false),
-            // As often as each of the letters that are drawn with their handshapes: these alone would
-            // make every such hand one that draws.
-            ..0.66 if !self.still.is_empty() => (&self.still, false),
-            ..0.82 => (&self.signs, true),
-            ..0.9 => (&self.moving[0], false),
+            ..0.54 => (&self.letters, false),
+            // Often enough that not every such hand is one that draws.
+            ..0.61 if !self.still.is_empty() => (&self.still, false),
+            ..0.78 => (&self.signs, true),
+            ..0.89 => (&self.moving[0], false),
             _ => (&self.moving[1], false),
         };
         let track = pick(tracks, rng)?;

@@ -43,7 +43,7 @@ const LOST: f32 = 0.02;
 
 /// Share of drawn letters that are only begun: the hand stays as it is at the first moment, which is the still
 /// letter of that handshape. Without them, the handshape alone would pass for the movement.
-const BEGUN: f64 = 0.35;
+const BEGUN: f64 = 0.15;
 
 /// What a hand rests in before the first letter and behind the last, among the ways.
 const REST: &str = "rest";
