@@ -20,7 +20,6 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use rayon::prelude::*;
 
-use crate::recognize::motion;
 use crate::recognize::sequence::features::{Features, Step, width};
 use crate::source::clips::Kind;
 use crate::train::data::loader::seeded;
@@ -55,8 +54,6 @@ pub struct Sequences {
     signs: Vec<Track>,
     /// J and Z that are drawn.
     moving: [Vec<Track>; 2],
-    /// The still letters of their handshapes.
-    still: Vec<Track>,
     drawn: Vec<Track>,
     made: Option<Words>,
     paths: Option<Paths>,
@@ -101,7 +98,6 @@ impl Sequences {
             letters: Vec::new(),
             signs: Vec::new(),
             moving: [Vec::new(), Vec::new()],
-            still: Vec::new(),
             drawn,
             made: None,
             paths,
@@ -114,27 +110,18 @@ impl Sequences {
             // A text with a letter that anything may stand for teaches nothing.
             let Some(places) = places else { continue };
             let moving = ["J", "Z"].iter().position(|name| *name == clip.text);
-            let track = Track {
-                frames: clip.frames.clone(),
-                // A drawn letter that is only held is none.
-                letters: match clip.kind {
-                    Kind::Static => Vec::new(),
-                    _ => places,
-                },
-            };
-            let begins = (letters.iter()).any(|drawn| motion::begins(&clip.text, drawn));
-            if begins && clip.kind == Kind::Letter {
-                sequences.still.push(track.clone());
-            }
             let into = match (clip.kind, moving) {
                 (Kind::Sign, _) => &mut sequences.signs,
-                (Kind::Static, _) => &mut sequences.still,
+                (Kind::Static, _) => continue,
                 (Kind::Spelled | Kind::AmongSigns | Kind::Alphabet, _) => &mut sequences.words,
                 (Kind::Letter | Kind::Mixed, Some(at)) => &mut sequences.moving[at],
                 (Kind::Letter, None) => &mut sequences.letters,
                 (Kind::Mixed, None) => continue,
             };
-            into.push(track);
+            into.push(Track {
+                frames: clip.frames.clone(),
+                letters: places,
+            });
         }
         let pasts = sequences.signs.iter().map(|track| track.frames.clone());
         sequences.made = Words::new(letters, crops, pasts.collect());
@@ -200,11 +187,9 @@ impl Sequences {
         let kind: f32 = rng.random();
         let (tracks, is_sign) = match kind {
             ..0.3 => (&self.words, false),
-            ..0.54 => (&self.letters, false),
-            // Often enough that not every such hand is one that draws.
-            ..0.61 if !self.still.is_empty() => (&self.still, false),
-            ..0.78 => (&self.signs, true),
-            ..0.89 => (&self.moving[0], false),
+            ..0.62 => (&self.letters, false),
+            ..0.8 => (&self.signs, true),
+            ..0.9 => (&self.moving[0], false),
             _ => (&self.moving[1], false),
         };
         let track = pick(tracks, rng)?;

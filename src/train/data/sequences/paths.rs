@@ -41,10 +41,6 @@ const BLURRED: f32 = 0.5;
 /// Share of frames in which the hand is lost otherwise.
 const LOST: f32 = 0.02;
 
-/// Share of drawn letters that are only begun: the hand stays as it is at the first moment, which is the still
-/// letter of that handshape. Without them, the handshape alone would pass for the movement.
-const BEGUN: f64 = 0.15;
-
 /// What a hand rests in before the first letter and behind the last, among the ways.
 const REST: &str = "rest";
 
@@ -55,8 +51,6 @@ enum What {
     Held(usize),
     /// A letter is drawn: J (0) or Z (1).
     Drawn(usize, usize),
-    /// The handshape of a drawn letter is held, which is this letter.
-    Begun(usize),
     /// Nothing is spelled.
     Nothing,
     /// Words are spelled.
@@ -180,9 +174,7 @@ impl Paths {
                 fps: row.fps.filter(|fps| *fps > 0.0),
                 what,
                 letters: match what {
-                    What::Held(letter) | What::Drawn(letter, _) | What::Begun(letter) => {
-                        vec![letter]
-                    }
+                    What::Held(letter) | What::Drawn(letter, _) => vec![letter],
                     What::Nothing => Vec::new(),
                     What::Spelled => word.unwrap_or_default(),
                 },
@@ -225,21 +217,15 @@ impl Paths {
             ..0.84 => 4,
             _ => return self.word(words?, rng),
         };
-        let begun = rng.random_bool(BEGUN);
         let sequence = pick(&self.groups[group], rng)?;
-        let begun = begun.then(|| self.begun(sequence)).flatten();
-        let sequence = begun.as_ref().unwrap_or(sequence);
         let count = sequence.frames as f32;
         let fps = match sequence.what {
-            What::Drawn(..) | What::Begun(_) => count / rng.random_range(0.6..2.0),
+            What::Drawn(..) => count / rng.random_range(0.6..2.0),
             What::Spelled => sequence.fps.unwrap_or(20.0) * rng.random_range(1.9..3.5),
             _ => (sequence.fps).unwrap_or(RATES[rng.random_range(0..RATES.len())]),
         };
         let moments: Vec<Moment> = (0..sequence.frames)
-            .map(|at| match sequence.what {
-                What::Begun(_) => self.moment(sequence, 0),
-                _ => self.moment(sequence, at),
-            })
+            .map(|at| self.moment(sequence, at))
             .collect::<Option<_>>()?;
         let lost = match sequence.what {
             What::Drawn(..) if rng.random_bool(0.5) => rng.random_range(0.0..BLURRED),
@@ -249,20 +235,6 @@ impl Paths {
         let frames = frames(&moments, fps, lost, &saying, rng)?;
         let letters = sequence.letters.clone();
         Some(vary::with_end(Track { frames, letters }, rng))
-    }
-
-    /// A letter that is drawn, before it is: its first moment, held.
-    fn begun(&self, sequence: &Sequence) -> Option<Sequence> {
-        let What::Drawn(_, at) = sequence.what else {
-            return None;
-        };
-        let [still, _] = self.shapes[at];
-        let still = still?;
-        Some(Sequence {
-            what: What::Begun(still),
-            letters: vec![still],
-            ..sequence.clone()
-        })
     }
 
     /// A word put together from ways between letters; J and Z are drawn on the way to them.
@@ -328,7 +300,7 @@ impl Paths {
             return Saying::Silent(0);
         };
         let letters = match sequence.what {
-            What::Held(letter) | What::Begun(letter) => vec![Some(letter); 2],
+            What::Held(letter) => vec![Some(letter); 2],
             What::Drawn(_, at) => {
                 let [still, moved] = self.shapes[at];
                 vec![still, moved, moved]
@@ -341,7 +313,7 @@ impl Paths {
             _ if how < 0.75 => Saying::Alike(words),
             What::Nothing => Saying::Past(words.past(sequence.frames, rng)),
             What::Spelled => Saying::Alike(words),
-            What::Held(_) | What::Begun(_) | What::Drawn(..) => {
+            What::Held(_) | What::Drawn(..) => {
                 let stop =
                     |letter: Option<usize>| Some(words.probabilities(letter?, rng)?.to_vec());
                 Saying::Stops(letters.into_iter().filter_map(stop).collect())

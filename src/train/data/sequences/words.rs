@@ -84,8 +84,6 @@ pub struct Words {
     pasts: Vec<Vec<Observation>>,
     list: Vec<Vec<usize>>,
     moving: Vec<usize>,
-    /// Still letters with the handshapes of those that are drawn.
-    beginning: Vec<usize>,
     /// Some shapes with their joints' [`outline`].
     outlines: Vec<(Joints, usize)>,
 }
@@ -137,7 +135,6 @@ impl Words {
             pasts,
             list: list.flatten().collect(),
             moving: ["J", "Z"].iter().filter_map(|name| place(name)).collect(),
-            beginning: ["I", "D"].iter().filter_map(|name| place(name)).collect(),
         })
     }
 
@@ -214,12 +211,7 @@ impl Words {
         let mut place = [0.0; 2];
         for (at, letter) in word.iter().enumerate() {
             let own = letter.and_then(|letter| hand.get(&letter));
-            // A drawn letter that is only held is none.
-            let unmoved = pick(&self.moving, rng).and_then(|letter| hand.get(letter));
-            let none = unmoved
-                .filter(|_| rng.random_bool(0.3))
-                .unwrap_or(&self.other);
-            let shapes = own.unwrap_or(none);
+            let shapes = own.unwrap_or(&self.other);
             let long = 1.0 / rate * normal(rng, 0.25).exp();
             let way = (rng.random_range(0.25..0.7) * long).min(0.6);
             let (hold, way) = (steps_in(long - way).max(1), steps_in(way).max(1));
@@ -281,7 +273,10 @@ impl Words {
 
     fn word(&self, have: &[usize], rng: &mut StdRng) -> Vec<usize> {
         let kind: f32 = rng.random();
-        if (0.25..0.65).contains(&kind) {
+        if kind < 0.25 {
+            return pick(have, rng).copied().into_iter().collect();
+        }
+        if kind < 0.65 {
             for _ in 0..20 {
                 let word = pick(&self.list, rng);
                 if let Some(word) = word.filter(|word| word.iter().all(|l| have.contains(l))) {
@@ -289,17 +284,9 @@ impl Words {
                 }
             }
         }
-        let count = if kind < 0.25 {
-            1
-        } else {
-            rng.random_range(1..8)
-        };
-        let any = |rng: &mut StdRng| match rng.random_bool(0.15) {
-            true => pick(&self.beginning, rng).filter(|letter| have.contains(letter)),
-            false => None,
-        };
+        let count = rng.random_range(1..8);
         (0..count)
-            .filter_map(|_| any(rng).or_else(|| pick(have, rng)).copied())
+            .filter_map(|_| pick(have, rng).copied())
             .collect()
     }
 
