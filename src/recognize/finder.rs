@@ -7,7 +7,7 @@
 //! [`LARGEST`] squares.
 //!
 //! The first look is at the whole frame ([`whole`]). Where the hand is small in it, a second one at its surroundings
-//! says what it is and how large.
+//! says what it is and how large. Of a hand that is followed, the surroundings alone may do.
 
 use std::path::Path;
 
@@ -173,6 +173,28 @@ impl Finder {
             hand: second.hand,
             score: first.score.min(second.score),
         })
+    }
+
+    /// The likeliest hand near where a small one was before this frame, by one look in place of two.
+    /// `None` where the hand is so large that there is little around it.
+    ///
+    /// # Errors
+    /// As [`Finder::find`].
+    pub fn find_near(
+        &mut self,
+        pixels: &[u8],
+        width: usize,
+        height: usize,
+        followed: Rect,
+    ) -> Result<Option<Found>> {
+        let closer = followed.square(CLOSER, width, height);
+        if closer.side >= MUCH_CLOSER * whole(width, height).side
+            || !can_crop(closer.into(), width, height)
+        {
+            return Ok(None);
+        }
+        let found = self.look(pixels, width, height, closer, Some(followed))?;
+        Ok(Some(found))
     }
 
     /// The likeliest hand in a square of a frame.

@@ -56,14 +56,20 @@ impl Tracker {
         }
         self.track.advance(frame.time);
         if self.track.must_look() {
-            let (width, height) = (frame.width, frame.height);
-            let followed = self.track.hand();
-            let found = self.finder.find(&frame.pixels, width, height, followed)?;
-            let threshold = match followed {
-                Some(_) => self.finder.threshold() * KEEP,
-                None => self.finder.threshold(),
+            let (pixels, width, height) = (&frame.pixels, frame.width, frame.height);
+            let near = match self.track.near() {
+                Some(hand) => self.finder.find_near(pixels, width, height, hand)?,
+                None => None,
             };
-            self.track.look(found, found.score < threshold);
+            let threshold = self.finder.threshold();
+            if let Some(found) = near {
+                self.track.look_near(found, found.score < threshold);
+            } else {
+                let followed = self.track.hand();
+                let found = self.finder.find(pixels, width, height, followed)?;
+                let enough = followed.map_or(threshold, |_| threshold * KEEP);
+                self.track.look(found, found.score < enough);
+            }
         }
         Ok(self.track.found())
     }

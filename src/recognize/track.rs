@@ -2,8 +2,8 @@
 //!
 //! Where the letter network gives joints, they carry the box of a hand that rests: their hull is
 //! where the hand is now, and the next frame is cropped around it. The finder is asked again when
-//! the reading was doubtful or the hull left the box, and every now and then anyway; what it finds
-//! counts more than the joints. Of two hands the one that is followed stays, unless the finder
+//! the reading was doubtful or the hull left the box; what it finds counts more than the joints. It
+//! looks near the followed hand then, and everywhere only every now and then. Of two hands the one that is followed stays, unless the finder
 //! insists on the other.
 //!
 //! A network without joints leaves all to the finder, in each frame.
@@ -26,8 +26,8 @@ const JUMP: f32 = 0.5;
 /// Frames further apart than this show another scene.
 const GAP: Duration = Duration::from_millis(500);
 
-/// The finder is asked at least this often: joints are given of whatever is in the box, also where
-/// the hand has just left it.
+/// The finder looks everywhere at least this often: joints are given of whatever is in the box, also
+/// where the hand has just left it.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A find that overlaps the followed box by this much (intersection over union) is the same hand.
@@ -75,7 +75,7 @@ struct Followed {
     score: f32,
     /// What its joints said in the last frame.
     joints: Joints,
-    /// When the finder was last asked.
+    /// When the finder last looked everywhere.
     looked: Duration,
     /// How long it was not found.
     missing: Duration,
@@ -145,8 +145,34 @@ impl Track {
         })
     }
 
-    /// The finder was asked in this frame and found this, or `unlikely` anything.
+    /// Where the finder may look for the hand, instead of everywhere: it was found in the last frame,
+    /// and looked for everywhere lately.
+    pub fn near(&self) -> Option<Rect> {
+        let followed = self.followed?;
+        let lately = self.now().saturating_sub(followed.looked) < LOOK_EVERY;
+        (lately && followed.missing.is_zero()).then_some(followed.hand)
+    }
+
+    /// The finder looked everywhere in this frame and found this, or `unlikely` anything.
     pub fn look(&mut self, found: Found, unlikely: bool) {
+        let now = self.now();
+        self.look_near(found, unlikely);
+        if let Some(followed) = &mut self.followed {
+            followed.looked = now;
+        }
+    }
+
+    /// The finder looked near the followed hand and found this, or `unlikely` anything.
+    pub fn look_near(&mut self, found: Found, unlikely: bool) {
+        let before = self.followed;
+        self.place(found, unlikely);
+        // Of another hand, and of what else there is, it says nothing.
+        if let (Some(followed), Some(before)) = (&mut self.followed, before) {
+            (followed.looked, followed.other) = (before.looked, before.other);
+        }
+    }
+
+    fn place(&mut self, found: Found, unlikely: bool) {
         let (now, elapsed) = (self.now(), self.elapsed);
         let Some(followed) = &mut self.followed else {
             if !unlikely {
@@ -154,7 +180,6 @@ impl Track {
             }
             return;
         };
-        followed.looked = now;
         if unlikely {
             followed.score = found.score;
             followed.missing += elapsed;
@@ -378,6 +403,65 @@ mod tests {
             assert!((0.0..0.03).contains(&behind), "frame {frame}: {behind}");
         }
         assert!((22..=31).contains(&following.looks), "{}", following.looks);
+    }
+
+    #[test]
+    fn of_a_hand_that_moves_the_finder_looks_near_it_and_everywhere_ten_times_a_second() {
+        let mut track = Track::default();
+        let mut everywhere = 0;
+        for frame in 0..90_u32 {
+            let at = found(0.1 + 0.005 * frame as f32);
+            track.advance(FRAME * frame);
+            match track.near() {
+                Some(hand) => {
+                    assert!(hand.iou(&at.hand) > 0.5, "frame {frame}");
+                    track.look_near(at, false);
+                }
+                None => {
+                    everywhere += 1;
+                    track.look(at, false);
+                }
+            }
+        }
+        assert!((22..=31).contains(&everywhere), "{everywhere}");
+    }
+
+    #[test]
+    fn a_hand_that_is_not_found_near_where_it_was_is_looked_for_everywhere_in_the_next_frame() {
+        let mut track = Track::default();
+        track.advance(Duration::ZERO);
+        track.look(found(0.3), false);
+        track.advance(FRAME);
+        assert!(track.near().is_some());
+        track.look_near(found(0.0), true);
+        track.advance(2 * FRAME);
+        assert_eq!(track.near(), None);
+    }
+
+    #[test]
+    fn the_other_hand_is_taken_though_looks_near_the_first_one_do_not_see_it() {
+        let mut track = Track::default();
+        for frame in 0..8 {
+            track.advance(FRAME * frame);
+            match track.near() {
+                Some(_) => track.look_near(found(0.1), false),
+                None if frame == 0 => track.look(found(0.1), false),
+                None => track.look(found(0.7), false),
+            }
+            let read = Read {
+                hull: hand(0.1),
+                letter: None,
+            };
+            track.read(&read, 1.0);
+        }
+        for frame in 8..16 {
+            track.advance(FRAME * frame);
+            match track.near() {
+                Some(near) => track.look_near(Found::certain(near), false),
+                None => track.look(found(0.7), false),
+            }
+        }
+        assert!(track.hand().unwrap().x0 > 0.6);
     }
 
     #[test]

@@ -22,7 +22,7 @@ const EARLY: Duration = Duration::from_millis(400);
 const ONSET: f32 = 3.0;
 
 /// Letters further apart than this do not go on with each other's word.
-const APART: Duration = Duration::from_millis(2500);
+const APART: Duration = Duration::from_millis(1500);
 
 /// What counts for a letter that is plainly held: more than any letter that is begun, and than what it
 /// costs to begin a word, as a logarithm.

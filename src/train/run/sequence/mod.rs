@@ -53,7 +53,7 @@ pub const NAME: &str = "sequence";
 const LEARNING_RATE: f64 = 2e-3;
 
 /// Amounts of caution that are tried on the clips to be judged by.
-const CAUTIONS: [f32; 5] = [-1.0, 0.0, 1.0, 2.0, 3.0];
+const CAUTIONS: [f32; 5] = [-1.0, 0.0, 0.5, 1.0, 2.0];
 
 /// Trains the network that reads sequences: which letters are held, passed or drawn.
 ///
@@ -90,7 +90,7 @@ pub struct SequenceArgs {
     #[arg(
         long,
         value_name = "LOGIT",
-        default_value_t = 1.0,
+        default_value_t = 0.5,
         allow_negative_numbers = true
     )]
     pub caution: f32,
