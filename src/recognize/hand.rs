@@ -63,7 +63,7 @@ impl Tracker {
             };
             let threshold = self.finder.threshold();
             if let Some(found) = near {
-                self.track.look_near(found, found.score < threshold);
+                self.track.look_near(found, found.score < threshold * KEEP);
             } else {
                 let followed = self.track.hand();
                 let found = self.finder.find(pixels, width, height, followed)?;
