@@ -156,7 +156,7 @@ impl Track {
     /// The finder looked everywhere in this frame and found this, or `unlikely` anything.
     pub fn look(&mut self, found: Found, unlikely: bool) {
         let now = self.now();
-        self.look_near(found, unlikely);
+        self.place(found, unlikely);
         if let Some(followed) = &mut self.followed {
             followed.looked = now;
         }
