@@ -3,8 +3,8 @@
 //! Where the letter network gives joints, they carry the box of a hand that rests: their hull is
 //! where the hand is now, and the next frame is cropped around it. The finder is asked again when
 //! the reading was doubtful or the hull left the box; what it finds counts more than the joints. It
-//! looks near the followed hand then, and everywhere only every now and then. Of two hands the one that is followed stays, unless the finder
-//! insists on the other.
+//! looks near the followed hand then, and everywhere only every now and then. Of two hands the one
+//! that is followed stays, unless the finder insists on the other.
 //!
 //! A network without joints leaves all to the finder, in each frame.
 
