@@ -73,7 +73,7 @@ fn one_command_learns_two_kinds_of_pictures_and_one_reads_them() {
         .current_dir(folder.path())
         .args(["--data", "pets", "--backbone", "none", "--freeze", "none"])
         .args(["--preset", "notebook", "--size", "32", "--batch", "8"])
-        .args(["--epochs", "24"])
+        .args(["--epochs", "48"])
         .assert()
         .success()
         .stdout(contains("have a copy among the training pictures"))
