@@ -77,6 +77,14 @@ pub fn whole(width: usize, height: usize) -> Square {
     Rect::FULL.square(1.0, width, height)
 }
 
+/// The surroundings of a hand in such a frame; `None` where they show little more of the hand than
+/// the whole frame does.
+fn closer(hand: Rect, width: usize, height: usize) -> Option<Square> {
+    let closer = hand.square(CLOSER, width, height);
+    let shows_more = closer.side < MUCH_CLOSER * whole(width, height).side;
+    (shows_more && can_crop(closer.into(), width, height)).then_some(closer)
+}
+
 /// Runs the network on frames; keeps its buffers.
 #[derive(Debug, Clone)]
 pub struct Finder {
@@ -159,15 +167,11 @@ impl Finder {
         height: usize,
         followed: Option<Rect>,
     ) -> Result<Found> {
-        let square = whole(width, height);
-        let first = self.look(pixels, width, height, square, followed)?;
-        let closer = first.hand.square(CLOSER, width, height);
-        if first.score < WORTH_A_LOOK
-            || closer.side >= MUCH_CLOSER * square.side
-            || !can_crop(closer.into(), width, height)
-        {
+        let first = self.look(pixels, width, height, whole(width, height), followed)?;
+        let closer = closer(first.hand, width, height).filter(|_| first.score >= WORTH_A_LOOK);
+        let Some(closer) = closer else {
             return Ok(first);
-        }
+        };
         let second = self.look(pixels, width, height, closer, Some(first.hand))?;
         Ok(Found {
             hand: second.hand,
@@ -187,14 +191,9 @@ impl Finder {
         height: usize,
         followed: Rect,
     ) -> Result<Option<Found>> {
-        let closer = followed.square(CLOSER, width, height);
-        if closer.side >= MUCH_CLOSER * whole(width, height).side
-            || !can_crop(closer.into(), width, height)
-        {
-            return Ok(None);
-        }
-        let found = self.look(pixels, width, height, closer, Some(followed))?;
-        Ok(Some(found))
+        closer(followed, width, height)
+            .map(|closer| self.look(pixels, width, height, closer, Some(followed)))
+            .transpose()
     }
 
     /// The likeliest hand in a square of a frame.

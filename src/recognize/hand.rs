@@ -57,18 +57,17 @@ impl Tracker {
         self.track.advance(frame.time);
         if self.track.must_look() {
             let (pixels, width, height) = (&frame.pixels, frame.width, frame.height);
+            let followed = self.track.hand();
+            let threshold = self.finder.threshold() * followed.map_or(1.0, |_| KEEP);
             let near = match self.track.near() {
                 Some(hand) => self.finder.find_near(pixels, width, height, hand)?,
                 None => None,
             };
-            let threshold = self.finder.threshold();
             if let Some(found) = near {
-                self.track.look_near(found, found.score < threshold * KEEP);
+                self.track.look_near(found, found.score < threshold);
             } else {
-                let followed = self.track.hand();
                 let found = self.finder.find(pixels, width, height, followed)?;
-                let enough = followed.map_or(threshold, |_| threshold * KEEP);
-                self.track.look(found, found.score < enough);
+                self.track.look(found, found.score < threshold);
             }
         }
         Ok(self.track.found())

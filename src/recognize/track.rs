@@ -156,7 +156,7 @@ impl Track {
     /// The finder looked everywhere in this frame and found this, or `unlikely` anything.
     pub fn look(&mut self, found: Found, unlikely: bool) {
         let now = self.now();
-        self.place(found, unlikely);
+        self.move_to(found, unlikely);
         if let Some(followed) = &mut self.followed {
             followed.looked = now;
         }
@@ -165,14 +165,15 @@ impl Track {
     /// The finder looked near the followed hand and found this, or `unlikely` anything.
     pub fn look_near(&mut self, found: Found, unlikely: bool) {
         let before = self.followed;
-        self.place(found, unlikely);
+        self.move_to(found, unlikely);
         // Of another hand, and of what else there is, it says nothing.
         if let (Some(followed), Some(before)) = (&mut self.followed, before) {
             (followed.looked, followed.other) = (before.looked, before.other);
         }
     }
 
-    fn place(&mut self, found: Found, unlikely: bool) {
+    /// Moves the box to what was found, unless it is another hand that does not insist yet.
+    fn move_to(&mut self, found: Found, unlikely: bool) {
         let (now, elapsed) = (self.now(), self.elapsed);
         let Some(followed) = &mut self.followed else {
             if !unlikely {
@@ -441,10 +442,10 @@ mod tests {
     #[test]
     fn the_other_hand_is_taken_though_looks_near_the_first_one_do_not_see_it() {
         let mut track = Track::default();
-        for frame in 0..8 {
+        for frame in 0..16 {
             track.advance(FRAME * frame);
             match track.near() {
-                Some(_) => track.look_near(found(0.1), false),
+                Some(near) => track.look_near(Found::certain(near), false),
                 None if frame == 0 => track.look(found(0.1), false),
                 None => track.look(found(0.7), false),
             }
@@ -453,13 +454,6 @@ mod tests {
                 letter: None,
             };
             track.read(&read, 1.0);
-        }
-        for frame in 8..16 {
-            track.advance(FRAME * frame);
-            match track.near() {
-                Some(near) => track.look_near(Found::certain(near), false),
-                None => track.look(found(0.7), false),
-            }
         }
         assert!(track.hand().unwrap().x0 > 0.6);
     }

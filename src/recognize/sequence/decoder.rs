@@ -324,16 +324,17 @@ mod tests {
         assert_eq!(decoded_as("a.c.", &Familiar), "ac");
     }
 
+    fn held(letter: usize, drawn: Option<usize>, since_ms: u64) -> Held {
+        Held {
+            still: Still { letter, drawn },
+            since: Duration::from_millis(since_ms),
+        }
+    }
+
     #[test]
     fn a_letter_held_plainly_is_typed_once_whatever_the_network_thinks() {
         let mut decoder = Decoder::default();
-        let held = Held {
-            still: Still {
-                letter: 1,
-                drawn: Some(2),
-            },
-            since: Duration::from_secs(1),
-        };
+        let first = held(1, Some(2), 1000);
         let mut step = |millis: u64, held| {
             let said = Said {
                 time: Duration::from_millis(millis),
@@ -348,22 +349,13 @@ mod tests {
             (open.collect::<Vec<_>>(), settled)
         };
         assert_eq!(step(1700, None), (vec![], None));
-        assert_eq!(step(1767, Some(held)), (vec![1], None));
-        assert_eq!(step(2000, Some(held)), (vec![1], None));
-        assert_eq!(step(2500, Some(held)), (vec![], Some(1)), "settled");
-        assert_eq!(step(2600, Some(held)), (vec![], Some(1)));
-        let again = Held {
-            since: Duration::from_secs(4),
-            ..held
-        };
+        assert_eq!(step(1767, Some(first)), (vec![1], None));
+        assert_eq!(step(2000, Some(first)), (vec![1], None));
+        assert_eq!(step(2500, Some(first)), (vec![], Some(1)), "settled");
+        assert_eq!(step(2600, Some(first)), (vec![], Some(1)));
+        let again = held(1, Some(2), 4000);
         assert_eq!(step(4700, Some(again)), (vec![1], Some(1)), "a new hold");
-        let drawn = Held {
-            still: Still {
-                letter: 0,
-                drawn: Some(1),
-            },
-            since: Duration::from_secs(6),
-        };
+        let drawn = held(0, Some(1), 6000);
         assert_eq!(step(6700, Some(drawn)), (vec![], Some(1)), "how it ends");
     }
 
@@ -383,13 +375,7 @@ mod tests {
     #[test]
     fn a_letter_that_was_doubtful_at_first_is_not_typed_twice_when_it_is_held_plainly() {
         let mut decoder = Decoder::default();
-        let held = Held {
-            still: Still {
-                letter: 0,
-                drawn: None,
-            },
-            since: Duration::from_millis(200),
-        };
+        let plain = held(0, None, 200);
         for at in 0..30 {
             let time = Duration::from_millis(67 * at);
             let likely: [f32; 3] = match at {
@@ -400,7 +386,7 @@ mod tests {
                 time,
                 fresh: false,
                 logs: likely.map(f32::ln).to_vec(),
-                held: Some(held).filter(|_| at >= 10),
+                held: Some(plain).filter(|_| at >= 10),
             };
             decoder.step(&said, &NoExpectation);
             let typed = decoder.open().len();
